@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The lock server as its users see it: typed calls, each one command there (doc/lock-server.md).
+ *
+ * Every call may be repeated with the same arguments after any failure: what was done once is not
+ * done twice, and the answer is the same. That is why the nonce is made and stored by the caller
+ * before it is first used.
+ *
+ * A failed call returns negative errno and, if ERROR is not NULL, its reason:
+ *   -EINVAL        an argument that the server would refuse, or refused
+ *   -ENOENT        no such parcel or version
+ *   -EEXIST        another parcel has this name
+ *   -EBUSY         the lock is held elsewhere (status 3)
+ *   -EKEYREVOKED   this nonce holds the lock no more and never will again (status 3)
+ *   -ESTALE        the server is at another version or epoch: read the parcel's cfg again
+ *   -EREMOTEIO     the command failed at the server
+ *   -EBADMSG       its reply is malformed or not what was asked for; whether it was done is not
+ * known -EHOSTUNREACH  it could not be run, or its end is not known: say it again (status 6)
+ *   -ENOMEM
+ * Calls block for as long as the server takes (at most two minutes for a local one). A client has
+ * no state that changes: any thread may call, several at once. */
+#ifndef LOCKCLIENT_LOCKCLIENT_H
+#define LOCKCLIENT_LOCKCLIENT_H
+
+#include "isrfs/base/cleanup.h"
+#include "lockclient/types.h"
+
+struct lockclient;
+
+struct lockclient_config {
+    const char *server;  /* a folder, or ssh://user@host:port (-EPROTONOSUPPORT for now) */
+    const char *scripts; /* folder of the server's commands, absolute; for a folder server */
+    const char *user;    /* whose parcels */
+    const char *site;    /* this site, as others are told: host:path */
+};
+
+/* Copies what it needs of CONFIG; asks the server nothing. Besides the above: -EPROTONOSUPPORT. */
+int lockclient_open(const struct lockclient_config *config, struct lockclient **ret,
+                    struct lockclient_error *error);
+void lockclient_free(struct lockclient *lc);
+
+/* time-base-epoch-random, for lockclient_acquire: a new one each time. 0 or -EIO. */
+int lockclient_make_nonce(uint64_t base, uint64_t epoch, char ret[LOCKCLIENT_NONCE_SIZE]);
+bool lockclient_nonce_valid(const char *nonce);
+bool lockclient_name_valid(const char *name);
+
+/* What *RET gets from these belongs to the caller. */
+int lockclient_user(struct lockclient *lc, struct lockclient_user **ret,
+                    struct lockclient_error *error);
+/* VERSION 0: the current one. */
+int lockclient_keyroot(struct lockclient *lc, const char *parcel, uint64_t version,
+                       struct lockclient_keyroot **ret, struct lockclient_error *error);
+/* Takes the lock. With -EBUSY, *RET_HOLDER (may be NULL) says who has it. */
+int lockclient_acquire(struct lockclient *lc, const char *parcel, const char *nonce,
+                       struct lockclient_lock **ret, struct lockclient_holder *ret_holder,
+                       struct lockclient_error *error);
+int lockclient_check(struct lockclient *lc, const char *parcel, const char *nonce,
+                     struct lockclient_check **ret, struct lockclient_error *error);
+
+int lockclient_list(struct lockclient *lc, struct lockclient_list *ret,
+                    struct lockclient_error *error);
+int lockclient_history(struct lockclient *lc, const char *parcel, struct lockclient_history *ret,
+                       struct lockclient_error *error);
+int lockclient_parcel_cfg(struct lockclient *lc, const char *parcel,
+                          struct lockclient_parcel_cfg *ret, struct lockclient_error *error);
+int lockclient_create(struct lockclient *lc, const char *parcel, const struct lockclient_create *c,
+                      struct lockclient_error *error);
+/* The new version is always P->base + 1. */
+int lockclient_publish(struct lockclient *lc, const char *parcel, const char *nonce,
+                       const struct lockclient_publish *p, struct lockclient_error *error);
+/* Gives the lock back and publishes nothing. */
+int lockclient_release(struct lockclient *lc, const char *parcel, const char *nonce,
+                       struct lockclient_error *error);
+/* Takes the lock away from whoever has it. STOLEN also withholds the session key of that nonce from
+ * then on; if nobody has the lock, of the last nonce that was broken. */
+int lockclient_break(struct lockclient *lc, const char *parcel, bool stolen,
+                     struct lockclient_broken *ret, struct lockclient_error *error);
+
+/* Each wipes what is secret. NULL is allowed. */
+void lockclient_user_free(struct lockclient_user *u);
+void lockclient_keyroot_free(struct lockclient_keyroot *k);
+void lockclient_lock_free(struct lockclient_lock *l);
+void lockclient_check_free(struct lockclient_check *c);
+void lockclient_list_free(struct lockclient_list *list);
+void lockclient_history_free(struct lockclient_history *history);
+
+static inline void cleanup_lockclient(struct lockclient **lc)
+{
+    lockclient_free(*lc);
+}
+#define CLEANUP_LOCKCLIENT CLEANUP(cleanup_lockclient)
+
+#endif

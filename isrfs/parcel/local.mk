@@ -1,0 +1,17 @@
+noinst_LIBRARIES += libparcel.a
+libparcel_a_SOURCES = \
+	isrfs/parcel/catalog.c isrfs/parcel/catalog.h \
+	isrfs/parcel/catalog_json.c isrfs/parcel/catalog_json.h \
+	isrfs/parcel/chunk_buffers.c isrfs/parcel/chunk_buffers.h \
+	isrfs/parcel/chunk_cache.c isrfs/parcel/chunk_cache.h \
+	isrfs/parcel/dirty.c \
+	isrfs/parcel/flush.c \
+	isrfs/parcel/holes.c isrfs/parcel/holes.h \
+	isrfs/parcel/names.c \
+	isrfs/parcel/parcel.c isrfs/parcel/parcel.h isrfs/parcel/parcel_internal.h \
+	isrfs/parcel/prefetch.c \
+	isrfs/parcel/read.c \
+	isrfs/parcel/segment.c isrfs/parcel/segment.h \
+	isrfs/parcel/site_log.c isrfs/parcel/site_log.h \
+	isrfs/parcel/site_log_scan.c isrfs/parcel/site_log_scan.h \
+	isrfs/parcel/write.c

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The tree of names. `p->names` guards it whole: every call here holds it for a short walk in
+ * memory.
+ *
+ * A file is in the table by id as long as it has a name or a reference. An unlinked one is freed
+ * with its last reference; the catalog does not know it any more. */
+#include <string.h>
+
+#include "isrfs/parcel/parcel_internal.h"
+
+struct timespec file_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now;
+}
+
+/* With p->names held. */
+static struct file *find_id(struct parcel *p, uint64_t file_id)
+{
+    struct file *f;
+    HASH_FIND(hh_id, p->files, &file_id, sizeof file_id, f);
+    return f;
+}
+
+static struct file *find_child(struct file *folder, const char *name)
+{
+    struct file *f;
+    HASH_FIND(hh_name, folder->children, name, strlen(name), f);
+    return f;
+}
+
+struct file *file_get(struct parcel *p, uint64_t file_id)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *f = find_id(p, file_id);
+    if (f)
+        f->references++;
+    return f;
+}
+
+int file_get_regular(struct parcel *p, uint64_t file_id, struct file **ret)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *f = find_id(p, file_id);
+    if (!f)
+        return -ENOENT;
+    if (f->is_folder)
+        return -EISDIR;
+    f->references++;
+    *ret = f;
+    return 0;
+}
+
+static void drop_references(struct parcel *p, struct file *f, uint64_t count)
+{
+    {
+        LOCK_SCOPE(&p->names);
+        f->references -= count < f->references ? count : f->references;
+        if (f->references > 0 || !f->unlinked)
+            return;
+        HASH_DELETE(hh_id, p->files, f);
+    }
+    file_free(f);
+}
+
+void file_put(struct file *f)
+{
+    drop_references(f->parcel, f, 1);
+}
+
+void parcel_forget(struct parcel *p, uint64_t file_id, uint64_t references)
+{
+    struct file *f;
+    {
+        LOCK_SCOPE(&p->names);
+        f = find_id(p, file_id);
+    }
+    if (f)
+        drop_references(p, f, references);
+}
+
+void file_free(struct file *f)
+{
+    if (!f)
+        return;
+    while (f->dirty)
+        dirty_remove(f->dirty, NULL);
+    holes_free(&f->holes);
+    keyring_free(f->keyring);
+    pthread_cond_destroy(&f->flushed);
+    pthread_mutex_destroy(&f->lock);
+    free(f->name);
+    free(f);
+}
+
+static int open_keyring(struct parcel *p, struct file *f, const struct catalog_entry *entry)
+{
+    struct keyring_config config = {
+        .codec = p->config.codec,
+        .store = p->config.store,
+        .secret = p->config.log ? p->config.secret : NULL,
+    };
+    f->keyring = keyring_new(&config, entry->height, &entry->root);
+    return f->keyring ? 0 : -errno;
+}
+
+static void attach(struct file *parent, struct file *f)
+{
+    f->parent = parent;
+    HASH_ADD_KEYPTR(hh_name, parent->children, f->name, strlen(f->name), f);
+}
+
+static void detach(struct file *f)
+{
+    HASH_DELETE(hh_name, f->parent->children, f);
+    f->parent = NULL;
+}
+
+int file_new(struct parcel *p, struct file *parent, const char *name,
+             const struct catalog_entry *entry, struct file **ret)
+{
+    struct file *f = calloc(1, sizeof *f);
+    if (!f)
+        return -ENOMEM;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->flushed, NULL);
+    f->parcel = p;
+    f->file_id = entry->file_id;
+    f->is_folder = entry->is_folder;
+    f->is_volatile = entry->is_volatile;
+    f->mode = entry->mode;
+    f->mtime = f->ctime = entry->mtime;
+    f->name = strdup(name);
+    int r = f->name ? 0 : -ENOMEM;
+    if (r == 0 && !f->is_folder) {
+        f->size = entry->size;
+        f->chunk_size = entry->chunk_size;
+        r = open_keyring(p, f, entry);
+    }
+    if (r < 0) {
+        file_free(f);
+        return r;
+    }
+    HASH_ADD(hh_id, p->files, file_id, sizeof f->file_id, f);
+    if (parent)
+        attach(parent, f);
+    *ret = f;
+    return 0;
+}
+
+char *file_path_locked(struct file *f)
+{
+    size_t length = 0;
+    for (const struct file *at = f; at->parent; at = at->parent)
+        length += strlen(at->name) + 1;
+    if (length == 0)
+        return strdup(f->unlinked ? "(an unlinked file)" : "");
+    char *path = malloc(length);
+    if (!path)
+        return NULL;
+    char *end = path + length - 1;
+    *end = '\0';
+    for (const struct file *at = f; at->parent; at = at->parent) {
+        size_t part = strlen(at->name);
+        end -= part;
+        memcpy(end, at->name, part);
+        if (end > path)
+            *--end = '/';
+    }
+    return path;
+}
+
+char *file_path(struct file *f)
+{
+    LOCK_SCOPE(&f->parcel->names);
+    return file_path_locked(f);
+}
+
+/* With p->names held. */
+static void fill_attr(struct file *f, struct parcel_attr *ret)
+{
+    LOCK_SCOPE(&f->lock);
+    *ret = (struct parcel_attr){
+        .file_id = f->file_id,
+        .is_folder = f->is_folder,
+        .mode = f->mode,
+        .links = f->unlinked    ? 0
+                 : f->is_folder ? 2
+                                : 1,
+        .size = f->size,
+        .chunk_size = f->chunk_size,
+        .mtime = f->mtime,
+        .ctime = f->ctime,
+    };
+}
+
+/* With p->names held: the folder with that id. */
+static int find_folder(struct parcel *p, uint64_t folder, struct file **ret)
+{
+    struct file *f = find_id(p, folder);
+    if (!f || f->unlinked)
+        return -ENOENT;
+    if (!f->is_folder)
+        return -ENOTDIR;
+    *ret = f;
+    return 0;
+}
+
+int parcel_lookup(struct parcel *p, uint64_t folder, const char *name, struct parcel_attr *ret)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *parent;
+    int r = find_folder(p, folder, &parent);
+    if (r < 0)
+        return r;
+    struct file *f = find_child(parent, name);
+    if (!f)
+        return -ENOENT;
+    f->references++;
+    fill_attr(f, ret);
+    return 0;
+}
+
+int parcel_getattr(struct parcel *p, uint64_t file_id, struct parcel_attr *ret)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *f = find_id(p, file_id);
+    if (!f)
+        return -ENOENT;
+    fill_attr(f, ret);
+    return 0;
+}
+
+int parcel_find(struct parcel *p, const char *path, struct parcel_attr *ret)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *at = p->root;
+    CLEANUP_FREE char *copy = strdup(path);
+    if (!copy)
+        return -ENOMEM;
+    char *rest = NULL;
+    for (char *part = strtok_r(copy, "/", &rest); part; part = strtok_r(NULL, "/", &rest)) {
+        if (!at->is_folder)
+            return -ENOTDIR;
+        at = find_child(at, part);
+        if (!at)
+            return -ENOENT;
+    }
+    fill_attr(at, ret);
+    return 0;
+}
+
+int parcel_parent(struct parcel *p, uint64_t file_id, uint64_t *ret)
+{
+    LOCK_SCOPE(&p->names);
+    const struct file *f = find_id(p, file_id);
+    if (!f)
+        return -ENOENT;
+    *ret = f->parent ? f->parent->file_id : CATALOG_ROOT;
+    return 0;
+}
+
+static void changed(struct file *folder)
+{
+    atomic_fetch_add(&folder->parcel->changes, 1);
+    LOCK_SCOPE(&folder->lock);
+    folder->mtime = folder->ctime = file_now();
+}
+
+static size_t path_length(const struct file *f)
+{
+    size_t length = 0;
+    for (; f->parent; f = f->parent)
+        length += strlen(f->name) + 1;
+    return length;
+}
+
+/* May NAME be made in PARENT? */
+static int check_new_name(const struct file *parent, const char *name)
+{
+    if (strlen(name) > CATALOG_NAME_MAX)
+        return -ENAMETOOLONG;
+    if (!catalog_name_valid(name))
+        return -EILSEQ;
+    if (!parent->parent && !parent->unlinked && strcmp(name, ".isrfs") == 0)
+        return -EPERM;
+    return path_length(parent) + strlen(name) > CATALOG_PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int make(struct parcel *p, uint64_t folder, const char *name, unsigned mode, bool is_folder,
+                struct parcel_attr *ret)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *parent, *f;
+    int r = find_folder(p, folder, &parent);
+    r = r < 0 ? r : check_new_name(parent, name);
+    if (r < 0)
+        return r;
+    if (find_child(parent, name))
+        return -EEXIST;
+    if (HASH_CNT(hh_id, p->files) > CATALOG_FILES_MAX)
+        return -ENOSPC;
+    struct catalog_entry entry = {
+        .file_id = p->next_file_id,
+        .is_folder = is_folder,
+        .mode = mode & 0777,
+        .mtime = file_now(),
+        .chunk_size = is_folder ? 0 : CHUNK_SIZE_DEFAULT,
+    };
+    r = file_new(p, parent, name, &entry, &f);
+    if (r < 0)
+        return r;
+    p->next_file_id++;
+    f->references = 1;
+    changed(parent);
+    fill_attr(f, ret);
+    return 0;
+}
+
+int parcel_create(struct parcel *p, uint64_t folder, const char *name, unsigned mode,
+                  struct parcel_attr *ret)
+{
+    int r = parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    r = make(p, folder, name, mode, false, ret);
+    parcel_gate_leave(p);
+    return r;
+}
+
+int parcel_mkdir(struct parcel *p, uint64_t folder, const char *name, unsigned mode,
+                 struct parcel_attr *ret)
+{
+    int r = parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    r = make(p, folder, name, mode, true, ret);
+    parcel_gate_leave(p);
+    return r;
+}
+
+/* With p->names held: takes the name away. The file goes on living if it has references; else it is
+ * the caller's to free, once the lock is gone. */
+static struct file *take_name(struct parcel *p, struct file *f)
+{
+    detach(f);
+    f->unlinked = true;
+    if (f->references > 0)
+        return NULL;
+    HASH_DELETE(hh_id, p->files, f);
+    return f;
+}
+
+static int check_removable(const struct file *f, bool is_folder)
+{
+    if (!f)
+        return -ENOENT;
+    if (f->is_folder != is_folder)
+        return is_folder ? -ENOTDIR : -EISDIR;
+    return f->children ? -ENOTEMPTY : 0;
+}
+
+static int take_away(struct parcel *p, uint64_t folder, const char *name, bool is_folder,
+                     struct file **ret_dead)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *parent;
+    int r = find_folder(p, folder, &parent);
+    if (r < 0)
+        return r;
+    struct file *f = find_child(parent, name);
+    r = check_removable(f, is_folder);
+    if (r < 0)
+        return r;
+    *ret_dead = take_name(p, f);
+    changed(parent);
+    return 0;
+}
+
+static int remove_name(struct parcel *p, uint64_t folder, const char *name, bool is_folder)
+{
+    int r = parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    struct file *dead = NULL;
+    r = take_away(p, folder, name, is_folder, &dead);
+    file_free(dead);
+    parcel_gate_leave(p);
+    return r;
+}
+
+int parcel_unlink(struct parcel *p, uint64_t folder, const char *name)
+{
+    return remove_name(p, folder, name, false);
+}
+
+int parcel_rmdir(struct parcel *p, uint64_t folder, const char *name)
+{
+    return remove_name(p, folder, name, true);
+}
+
+static bool is_below(const struct file *f, const struct file *folder)
+{
+    for (; f; f = f->parent)
+        if (f == folder)
+            return true;
+    return false;
+}
+
+/* With p->names held. */
+static int rename_locked(struct parcel *p, struct file *from, struct file *target_folder,
+                         const char *to, bool no_replace, struct file **ret_dead)
+{
+    struct file *there = find_child(target_folder, to);
+    if (there == from)
+        return no_replace ? -EEXIST : 0;
+    if (there && no_replace)
+        return -EEXIST;
+    if (from->is_folder && is_below(target_folder, from))
+        return -EINVAL;
+    int r = there ? check_removable(there, from->is_folder) : 0;
+    if (r < 0)
+        return r;
+    char *name = strdup(to);
+    if (!name)
+        return -ENOMEM;
+    if (there)
+        *ret_dead = take_name(p, there);
+    changed(from->parent);
+    detach(from);
+    free(from->name);
+    from->name = name;
+    attach(target_folder, from);
+    changed(target_folder);
+    LOCK_SCOPE(&from->lock);
+    from->ctime = file_now();
+    return 0;
+}
+
+static int rename_names(struct parcel *p, uint64_t from_folder, const char *from,
+                        uint64_t to_folder, const char *to, bool no_replace, struct file **ret_dead)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *source, *target;
+    int r = find_folder(p, from_folder, &source);
+    r = r < 0 ? r : find_folder(p, to_folder, &target);
+    r = r < 0 ? r : check_new_name(target, to);
+    if (r < 0)
+        return r;
+    struct file *f = find_child(source, from);
+    return f ? rename_locked(p, f, target, to, no_replace, ret_dead) : -ENOENT;
+}
+
+int parcel_rename(struct parcel *p, uint64_t from_folder, const char *from, uint64_t to_folder,
+                  const char *to, bool no_replace)
+{
+    int r = parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    struct file *dead = NULL;
+    r = rename_names(p, from_folder, from, to_folder, to, no_replace, &dead);
+    file_free(dead);
+    parcel_gate_leave(p);
+    return r;
+}
+
+/* Attributes. */
+
+static int change_attr(struct parcel *p, uint64_t file_id, const unsigned *mode,
+                       const struct timespec *mtime)
+{
+    int r = parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    struct file *f = file_get(p, file_id);
+    if (f) {
+        {
+            LOCK_SCOPE(&f->lock);
+            if (mode)
+                f->mode = *mode & 0777;
+            if (mtime)
+                f->mtime = *mtime;
+            f->ctime = file_now();
+        }
+        atomic_fetch_add(&p->changes, 1);
+        file_put(f);
+    }
+    parcel_gate_leave(p);
+    return f ? 0 : -ENOENT;
+}
+
+int parcel_chmod(struct parcel *p, uint64_t file_id, unsigned mode)
+{
+    return change_attr(p, file_id, &mode, NULL);
+}
+
+int parcel_set_mtime(struct parcel *p, uint64_t file_id, struct timespec mtime)
+{
+    return change_attr(p, file_id, NULL, &mtime);
+}
+
+/* Listing. */
+
+struct listed {
+    char *name;
+    struct parcel_attr attr;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct listed *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+static int snapshot(struct parcel *p, uint64_t folder, struct listed **ret, size_t *ret_count)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *parent = find_id(p, folder);
+    if (!parent || !parent->is_folder)
+        return parent ? -ENOTDIR : -ENOENT;
+    struct listed *all = calloc(HASH_CNT(hh_name, parent->children) + 1, sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    size_t count = 0;
+    for (struct file *f = parent->children; f; f = f->hh_name.next) {
+        all[count].name = strdup(f->name);
+        if (!all[count].name)
+            break;
+        fill_attr(f, &all[count].attr);
+        count++;
+    }
+    *ret = all;
+    *ret_count = count;
+    return count == HASH_CNT(hh_name, parent->children) ? 0 : -ENOMEM;
+}
+
+int parcel_each_name(struct parcel *p, uint64_t folder,
+                     int (*fn)(void *ctx, const char *name, const struct parcel_attr *attr),
+                     void *ctx)
+{
+    struct listed *all = NULL;
+    size_t count = 0;
+    int r = snapshot(p, folder, &all, &count);
+    if (r == 0)
+        qsort(all, count, sizeof *all, by_name);
+    for (size_t i = 0; i < count; i++) {
+        if (r == 0)
+            r = fn(ctx, all[i].name, &all[i].attr);
+        free(all[i].name);
+    }
+    free(all);
+    return r;
+}

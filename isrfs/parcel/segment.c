@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A segment begins with 32 random bytes. Its key is HMAC(session key, purpose, identity, those
+ * bytes), so that a record's number within the segment can be the GCM nonce: nobody appends to a
+ * segment that it did not create in this process, and so no number is used twice under one key.
+ * Each record vouches (AAD) for the segment's own header, which names the segment before it, and
+ * for its number and length.
+ *
+ *   header  "ISRL", format u8, 3 zeros, number u64, salt 32, salt of the segment before 32,
+ *           HMAC of all that 32 (so that a wrong key is never taken for an empty segment)
+ *   record  length u32, zero u32, number u64 | cipher text of LENGTH bytes | tag 16
+ *   plain   type u8, 7 zeros, flushed segment u64, flushed records u64 | payload */
+#include "isrfs/parcel/segment.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "isrfs/base/io.h"
+#include "isrfs/base/log.h"
+#include "isrfs/base/secret.h"
+
+#define PURPOSE "isrfs site log 1\n"
+
+struct segment {
+    uint64_t number;
+    int fd;
+    uint64_t size; /* bytes of the file */
+    uint8_t header[SEGMENT_HEADER_USED];
+    uint8_t *key; /* AEAD_KEY_SIZE, secret memory */
+};
+
+static const uint8_t *salt_of(const struct segment *s)
+{
+    return s->header + 16;
+}
+
+static const uint8_t *previous_salt_of(const struct segment *s)
+{
+    return s->header + 48;
+}
+
+static void file_name(char out[32], uint64_t number)
+{
+    snprintf(out, 32, "%016" PRIx64, number);
+}
+
+static void cleanup_segment(struct segment **s)
+{
+    segment_free(*s);
+}
+
+void segment_free(struct segment *s)
+{
+    if (!s)
+        return;
+    cleanup_close(&s->fd);
+    secret_free(s->key);
+    free(s);
+}
+
+uint64_t segment_number(const struct segment *s)
+{
+    return s->number;
+}
+
+bool segment_follows(const struct segment *s, const struct segment *previous)
+{
+    return memcmp(previous_salt_of(s), salt_of(previous), SEGMENT_SALT_SIZE) == 0;
+}
+
+static struct segment *segment_alloc(uint64_t number)
+{
+    struct segment *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->number = number;
+    s->fd = -1;
+    s->key = secret_alloc(AEAD_KEY_SIZE);
+    if (!s->key) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+#define HEADER_MAC_AT 80
+
+static int header_mac(const struct segment_keys *keys, const struct segment *s, uint8_t mac[32])
+{
+    static const char what[] = "header";
+    return codec_hmac(keys->codec, s->key, what, sizeof what, s->header, HEADER_MAC_AT, mac);
+}
+
+static int derive_key(const struct segment_keys *keys, struct segment *s)
+{
+    CLEANUP_BUFFER struct buffer purpose = {0};
+    int r = buffer_append_text(&purpose, PURPOSE);
+    r = r < 0 ? r : buffer_append_text(&purpose, keys->identity);
+    r = r < 0 ? r : buffer_append_text(&purpose, "\n");
+    if (r < 0)
+        return r;
+    return codec_hmac(keys->codec, keys->session_key, purpose.data, purpose.size, salt_of(s),
+                      SEGMENT_SALT_SIZE, s->key);
+}
+
+/* Reserving the space first makes a full disk known before anything depends on the segment. Where
+ * the file system cannot reserve, the file just grows. */
+static int write_file(struct segment *s, int dirfd, const char *name)
+{
+    uint8_t block[SEGMENT_HEADER_SIZE] = {0};
+    memcpy(block, s->header, sizeof s->header);
+    int r = io_allocate(s->fd, SEGMENT_SIZE);
+    if (r == -EOPNOTSUPP)
+        r = 0;
+    r = r < 0 ? r : io_pwrite(s->fd, block, sizeof block, 0);
+    r = r < 0 ? r : io_fsync(s->fd);
+    r = r < 0 ? r : io_fsync_dir(dirfd, ".");
+    if (r < 0)
+        io_unlink(dirfd, name);
+    return r;
+}
+
+int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
+                   const struct segment *previous, struct segment **ret)
+{
+    CLEANUP(cleanup_segment) struct segment *s = segment_alloc(number);
+    if (!s)
+        return -ENOMEM;
+    memcpy(s->header, "ISRL", 4);
+    s->header[4] = 1;
+    put_u64(s->header + 8, number);
+    int r = random_bytes(s->header + 16, SEGMENT_SALT_SIZE);
+    if (previous)
+        memcpy(s->header + 48, salt_of(previous), SEGMENT_SALT_SIZE);
+    r = r < 0 ? r : derive_key(keys, s);
+    r = r < 0 ? r : header_mac(keys, s, s->header + HEADER_MAC_AT);
+    if (r < 0)
+        return r;
+    char name[32];
+    file_name(name, number);
+    s->fd = io_create(dirfd, name, 0, 0600);
+    if (s->fd < 0)
+        return s->fd;
+    r = write_file(s, dirfd, name);
+    if (r < 0)
+        return r;
+    s->size = SEGMENT_SIZE;
+    *ret = steal_ptr(s);
+    return 0;
+}
+
+int segment_open(const struct segment_keys *keys, int dirfd, uint64_t number, struct segment **ret)
+{
+    CLEANUP(cleanup_segment) struct segment *s = segment_alloc(number);
+    if (!s)
+        return -ENOMEM;
+    char name[32];
+    file_name(name, number);
+    s->fd = io_open_read(dirfd, name);
+    if (s->fd < 0)
+        return s->fd;
+    struct stat st;
+    if (fstat(s->fd, &st) < 0)
+        return -errno;
+    s->size = (uint64_t)st.st_size;
+    ssize_t n = io_pread(s->fd, s->header, sizeof s->header, 0);
+    if (n < 0)
+        return (int)n;
+    if (n != sizeof s->header || memcmp(s->header, "ISRL\1\0\0\0", 8) != 0 ||
+        get_u64(s->header + 8) != number)
+        return -EBADMSG;
+    uint8_t mac[32];
+    int r = derive_key(keys, s);
+    r = r < 0 ? r : header_mac(keys, s, mac);
+    if (r < 0)
+        return r;
+    if (!secret_equal(mac, s->header + HEADER_MAC_AT, sizeof mac))
+        return -EKEYREJECTED;
+    *ret = steal_ptr(s);
+    return 0;
+}
+
+/* AAD: the used part of the segment's header, then the record's frame. */
+static void fill_aad(const struct segment *s, const uint8_t *frame,
+                     uint8_t aad[SEGMENT_HEADER_USED + SEGMENT_FRAME_SIZE])
+{
+    memcpy(aad, s->header, SEGMENT_HEADER_USED);
+    memcpy(aad + SEGMENT_HEADER_USED, frame, SEGMENT_FRAME_SIZE);
+}
+
+static void fill_nonce(uint64_t record, uint8_t nonce[AEAD_NONCE_SIZE])
+{
+    memset(nonce, 0, AEAD_NONCE_SIZE);
+    put_u64(nonce, record);
+}
+
+uint64_t segment_record_size(size_t payload_size)
+{
+    return payload_size + SEGMENT_OVERHEAD;
+}
+
+int segment_write(const struct segment_keys *keys, struct segment *s, uint64_t offset,
+                  uint64_t record, enum record_type type, struct flush_point flushed,
+                  const void *head, size_t head_size, const void *body, size_t body_size)
+{
+    size_t plain_size = SEGMENT_PREAMBLE_SIZE + head_size + body_size;
+    size_t whole = SEGMENT_FRAME_SIZE + plain_size + AEAD_TAG_SIZE;
+    CLEANUP_BUFFER struct buffer out = {0};
+    int r = buffer_resize(&out, whole);
+    if (r < 0)
+        return r;
+    uint8_t *frame = out.data, *plain = frame + SEGMENT_FRAME_SIZE;
+    put_u32(frame, (uint32_t)plain_size);
+    put_u32(frame + 4, 0);
+    put_u64(frame + 8, record);
+    memset(plain, 0, SEGMENT_PREAMBLE_SIZE);
+    plain[0] = (uint8_t)type;
+    put_u64(plain + 8, flushed.segment);
+    put_u64(plain + 16, flushed.records);
+    memcpy(plain + SEGMENT_PREAMBLE_SIZE, head, head_size);
+    if (body_size)
+        memcpy(plain + SEGMENT_PREAMBLE_SIZE + head_size, body, body_size);
+    uint8_t aad[SEGMENT_HEADER_USED + SEGMENT_FRAME_SIZE], nonce[AEAD_NONCE_SIZE];
+    fill_aad(s, frame, aad);
+    fill_nonce(record, nonce);
+    r = aead_seal(keys->aead, s->key, nonce, aad, sizeof aad, plain, plain_size, plain,
+                  plain + plain_size);
+    return r < 0 ? r : io_pwrite(s->fd, out.data, out.size, (off_t)offset);
+}
+
+int segment_flush(struct segment *s)
+{
+    return io_fdatasync(s->fd);
+}
+
+int segment_read(const struct segment_keys *keys, const struct segment *s, uint64_t offset,
+                 uint64_t record, struct buffer *buffer, struct segment_record *ret)
+{
+    uint8_t frame[SEGMENT_FRAME_SIZE];
+    ssize_t n = io_pread(s->fd, frame, sizeof frame, (off_t)offset);
+    if (n < 0)
+        return (int)n;
+    static const uint8_t nothing[SEGMENT_FRAME_SIZE];
+    if (n == 0 || (n == sizeof frame && memcmp(frame, nothing, sizeof frame) == 0))
+        return -ENODATA;
+    uint32_t length = get_u32(frame);
+    if (n != sizeof frame || length < SEGMENT_PREAMBLE_SIZE ||
+        length > SEGMENT_PREAMBLE_SIZE + SEGMENT_PAYLOAD_MAX || get_u32(frame + 4) != 0 ||
+        get_u64(frame + 8) != record)
+        return -EBADMSG;
+    int r = buffer_resize(buffer, length + AEAD_TAG_SIZE);
+    if (r < 0)
+        return r;
+    n = io_pread(s->fd, buffer->data, buffer->size, (off_t)(offset + SEGMENT_FRAME_SIZE));
+    if (n < 0)
+        return (int)n;
+    if ((size_t)n != buffer->size)
+        return -EBADMSG;
+    uint8_t aad[SEGMENT_HEADER_USED + SEGMENT_FRAME_SIZE], nonce[AEAD_NONCE_SIZE];
+    fill_aad(s, frame, aad);
+    fill_nonce(record, nonce);
+    r = aead_open(keys->aead, s->key, nonce, aad, sizeof aad, buffer->data, length,
+                  buffer->data + length, buffer->data);
+    if (r < 0)
+        return r;
+    *ret = (struct segment_record){
+        .offset = offset,
+        .record = record,
+        .type = buffer->data[0],
+        .flushed = {get_u64(buffer->data + 8), get_u64(buffer->data + 16)},
+        .payload = buffer->data + SEGMENT_PREAMBLE_SIZE,
+        .size = length - SEGMENT_PREAMBLE_SIZE,
+    };
+    return 0;
+}

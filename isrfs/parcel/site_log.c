@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The log is a row of segments, numbered without gaps from the first that is still needed. The last
+ * one, made by this process, takes new records; the others are only read.
+ *
+ * Appending: under `lock` an appender is given a number and an offset; it encrypts and writes
+ * without the lock, side by side with others, and counts as `writing` meanwhile. Flushing: one
+ * thread at a time is the `flusher`; it holds back new appends until none is being written, then
+ * fdatasyncs without the lock. All who asked before it began are served by the same flush. A new
+ * segment is begun by a flusher too, so that every segment but the last is wholly on disk before
+ * the next exists.
+ *
+ * A write or flush that fails leaves the segment in an unknown state: `broken` is set and every
+ * later call fails with it (a second fsync could report success for pages that the kernel has
+ * dropped).
+ *
+ * Reading back after a crash: each record says up to where the log was known to be flushed. A bad
+ * record below that point, or a segment missing in the row, is damage; above it is the torn end. */
+#include "isrfs/parcel/site_log.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "isrfs/base/io.h"
+#include "isrfs/base/log.h"
+#include "isrfs/base/secret.h"
+#include "isrfs/parcel/segment.h"
+#include "isrfs/parcel/site_log_scan.h"
+
+#define ROOT_SIZE (8 + 8 + 3 * sizeof(struct object_ref) + 1)
+
+struct indexed {
+    struct object_id id;
+    const struct segment *segment;
+    uint64_t offset, record;
+    uint32_t size; /* of the object */
+    UT_hash_handle hh;
+};
+
+struct site_log {
+    struct store store; /* its view as a store; must be first */
+    struct segment_keys keys;
+    uint8_t *session_key; /* secret memory */
+    char *identity;
+    int dirfd; /* of the log's folder */
+    struct aead *aead;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;     /* writing, flushing or broken changed */
+    struct segment **segments;  /* lock; in order; the last takes records if `writable` */
+    size_t segment_count;       /* lock */
+    bool writable;              /* lock; the last segment is this process's own */
+    uint64_t offset, records;   /* lock; where the next record goes, and its number */
+    uint64_t appended, flushed; /* lock; records ever appended and known flushed, by this process */
+    struct flush_point flush_point; /* lock */
+    unsigned writing;               /* lock; appends under way */
+    bool flushing;                  /* lock; somebody is the flusher: no append may begin */
+    int broken;                     /* lock; negative errno once a write or flush has failed */
+    struct indexed *index;          /* lock */
+    uint64_t bytes, objects;        /* lock */
+    struct site_root *root;         /* lock; secret memory */
+    bool has_root;                  /* lock */
+};
+
+static struct site_log *from_store(struct store *s)
+{
+    return (struct site_log *)(void *)s;
+}
+
+/* With the lock held: begins to be the flusher, once no append is being written. */
+static void flusher_enter(struct site_log *l)
+{
+    while (l->flushing)
+        pthread_cond_wait(&l->changed, &l->lock);
+    l->flushing = true;
+    while (l->writing > 0)
+        pthread_cond_wait(&l->changed, &l->lock);
+}
+
+static void flusher_leave(struct site_log *l)
+{
+    l->flushing = false;
+    pthread_cond_broadcast(&l->changed);
+}
+
+/* As the flusher, lock not held: flushes the segment that takes records. */
+static int flush_segment(struct site_log *l)
+{
+    struct segment *s = NULL;
+    uint64_t appended, records;
+    {
+        LOCK_SCOPE(&l->lock);
+        if (l->broken)
+            return l->broken;
+        if (l->writable && l->flushed < l->appended)
+            s = l->segments[l->segment_count - 1];
+        appended = l->appended;
+        records = l->records;
+    }
+    if (!s)
+        return 0;
+    int r = segment_flush(s);
+    LOCK_SCOPE(&l->lock);
+    if (r < 0) {
+        l->broken = r;
+        log_error("flushing the site log failed: %s", strerror(-r));
+        return r;
+    }
+    l->flushed = appended;
+    l->flush_point = (struct flush_point){segment_number(s), records};
+    return 0;
+}
+
+static int add_segment(struct site_log *l, struct segment *s)
+{
+    struct segment **all =
+        reallocarray(l->segments, l->segment_count + 1, sizeof(struct segment *));
+    if (!all)
+        return -ENOMEM;
+    l->segments = all;
+    l->segments[l->segment_count++] = s;
+    return 0;
+}
+
+/* As the flusher, lock not held: the next record goes to a new segment. */
+static int begin_segment(struct site_log *l)
+{
+    int r = flush_segment(l);
+    if (r < 0)
+        return r;
+    const struct segment *last;
+    {
+        LOCK_SCOPE(&l->lock);
+        last = l->segment_count ? l->segments[l->segment_count - 1] : NULL;
+    }
+    struct segment *s = NULL;
+    r = segment_create(&l->keys, l->dirfd, last ? segment_number(last) + 1 : 1, last, &s);
+    if (r < 0) {
+        log_warning("no new segment of the site log: %s", strerror(-r));
+        return r;
+    }
+    LOCK_SCOPE(&l->lock);
+    r = add_segment(l, s);
+    if (r < 0) {
+        segment_free(s);
+        return r;
+    }
+    l->writable = true;
+    l->offset = SEGMENT_HEADER_SIZE;
+    l->records = 0;
+    l->bytes += SEGMENT_HEADER_SIZE;
+    return 0;
+}
+
+struct place {
+    struct segment *segment;
+    uint64_t offset, record;
+    struct flush_point flushed;
+};
+
+/* Takes a number and an offset for a record; on success the caller is one of `writing`. */
+static int reserve(struct site_log *l, size_t payload, struct place *ret)
+{
+    uint64_t size = segment_record_size(payload);
+    LOCK_SCOPE(&l->lock);
+    for (;;) {
+        while (l->flushing)
+            pthread_cond_wait(&l->changed, &l->lock);
+        if (l->broken)
+            return l->broken;
+        if (l->writable && l->offset + size <= SEGMENT_SIZE)
+            break;
+        flusher_enter(l);
+        int r = 0;
+        if (!(l->writable && l->offset + size <= SEGMENT_SIZE)) {
+            pthread_mutex_unlock(&l->lock);
+            r = begin_segment(l);
+            pthread_mutex_lock(&l->lock);
+        }
+        flusher_leave(l);
+        if (r < 0)
+            return r;
+    }
+    *ret = (struct place){l->segments[l->segment_count - 1], l->offset, l->records, l->flush_point};
+    l->offset += size;
+    l->records++;
+    l->bytes += size;
+    l->writing++;
+    return 0;
+}
+
+static void written(struct site_log *l, int r)
+{
+    LOCK_SCOPE(&l->lock);
+    l->writing--;
+    l->appended++;
+    if (r < 0 && !l->broken) {
+        l->broken = r;
+        log_error("writing the site log failed: %s", strerror(-r));
+    }
+    pthread_cond_broadcast(&l->changed);
+}
+
+static int append(struct site_log *l, enum record_type type, const void *head, size_t head_size,
+                  const void *body, size_t body_size, struct place *ret)
+{
+    int r = reserve(l, head_size + body_size, ret);
+    if (r < 0)
+        return r;
+    r = segment_write(&l->keys, ret->segment, ret->offset, ret->record, type, ret->flushed, head,
+                      head_size, body, body_size);
+    written(l, r);
+    if (r == 0)
+        COUNT(l->store.counters, log_bytes, segment_record_size(head_size + body_size));
+    return r;
+}
+
+/* With the lock held. */
+static int index_add(struct site_log *l, const struct object_id *id, const struct place *at,
+                     size_t size)
+{
+    struct indexed *known;
+    HASH_FIND(hh, l->index, id, sizeof *id, known);
+    if (known)
+        return 0;
+    struct indexed *entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return -ENOMEM;
+    *entry = (struct indexed){.id = *id,
+                              .segment = at->segment,
+                              .offset = at->offset,
+                              .record = at->record,
+                              .size = (uint32_t)size};
+    HASH_ADD(hh, l->index, id, sizeof *id, entry);
+    l->objects++;
+    return 0;
+}
+
+static bool index_find(struct site_log *l, const struct object_id *id, struct indexed *ret)
+{
+    LOCK_SCOPE(&l->lock);
+    struct indexed *known;
+    HASH_FIND(hh, l->index, id, sizeof *id, known);
+    if (known && ret)
+        *ret = *known;
+    return known;
+}
+
+/* The store's methods. */
+
+static int log_get(struct store *s, const struct object_id *id, struct buffer *out)
+{
+    struct site_log *l = from_store(s);
+    struct indexed at;
+    if (!index_find(l, id, &at))
+        return -ENOENT;
+    CLEANUP_BUFFER struct buffer record = {0};
+    struct segment_record found;
+    int r = segment_read(&l->keys, at.segment, at.offset, at.record, &record, &found);
+    if (r == -ENODATA)
+        r = -EBADMSG;
+    if (r < 0)
+        return r;
+    if (found.type != RECORD_OBJECT || found.size != sizeof *id + at.size ||
+        memcmp(found.payload, id, sizeof *id) != 0)
+        return -EBADMSG;
+    out->size = 0;
+    return buffer_append(out, found.payload + sizeof *id, at.size);
+}
+
+static int log_put(struct store *s, const struct object_id *id, const void *object, size_t size)
+{
+    struct site_log *l = from_store(s);
+    if (index_find(l, id, NULL))
+        return 0;
+    struct place at;
+    int r = append(l, RECORD_OBJECT, id, sizeof *id, object, size, &at);
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&l->lock);
+    return index_add(l, id, &at, size);
+}
+
+static int log_has(struct store *s, const struct object_id *id)
+{
+    return index_find(from_store(s), id, NULL);
+}
+
+static int log_barrier(struct store *s)
+{
+    return site_log_flush(from_store(s));
+}
+
+static const struct store_ops log_ops = {
+    .get = log_get,
+    .put = log_put,
+    .has = log_has,
+    .barrier = log_barrier,
+};
+
+struct store *site_log_store(struct site_log *l)
+{
+    return &l->store;
+}
+
+int site_log_flush(struct site_log *l)
+{
+    pthread_mutex_lock(&l->lock);
+    uint64_t wanted = l->appended + l->writing;
+    int r = 0;
+    while (!(r = l->broken) && l->flushed < wanted) {
+        if (l->flushing) {
+            pthread_cond_wait(&l->changed, &l->lock);
+            continue;
+        }
+        flusher_enter(l);
+        pthread_mutex_unlock(&l->lock);
+        r = flush_segment(l);
+        pthread_mutex_lock(&l->lock);
+        flusher_leave(l);
+        if (r < 0)
+            break;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return r;
+}
+
+/* Roots. */
+
+static void encode_root(const struct site_root *root, uint64_t first_segment,
+                        uint8_t out[ROOT_SIZE])
+{
+    put_u64(out, first_segment);
+    put_u64(out + 8, root->base_version);
+    uint8_t *at = out + 16;
+    const struct object_ref *refs[] = {&root->base, &root->current, &root->publishing};
+    for (size_t i = 0; i < 3; i++, at += sizeof(struct object_ref))
+        memcpy(at, refs[i], sizeof(struct object_ref));
+    *at = (uint8_t)(root->consistent | root->publishing_consistent << 1);
+}
+
+static int decode_root(const uint8_t *in, size_t size, struct site_root *root,
+                       uint64_t *first_segment)
+{
+    if (size != ROOT_SIZE || in[ROOT_SIZE - 1] > 3)
+        return -EBADMSG;
+    *first_segment = get_u64(in);
+    root->base_version = get_u64(in + 8);
+    const uint8_t *at = in + 16;
+    struct object_ref *refs[] = {&root->base, &root->current, &root->publishing};
+    for (size_t i = 0; i < 3; i++, at += sizeof(struct object_ref))
+        memcpy(refs[i], at, sizeof(struct object_ref));
+    root->consistent = *at & 1;
+    root->publishing_consistent = *at >> 1;
+    return 0;
+}
+
+int site_log_put_root(struct site_log *l, const struct site_root *root)
+{
+    uint64_t first = 1;
+    {
+        LOCK_SCOPE(&l->lock);
+        if (l->segment_count)
+            first = segment_number(l->segments[0]);
+    }
+    uint8_t payload[ROOT_SIZE];
+    encode_root(root, first, payload);
+    struct place at;
+    int r = append(l, RECORD_ROOT, payload, sizeof payload, NULL, 0, &at);
+    secret_wipe(payload, sizeof payload);
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&l->lock);
+    *l->root = *root;
+    l->has_root = true;
+    return 0;
+}
+
+int site_log_newest_root(struct site_log *l, struct site_root *ret)
+{
+    LOCK_SCOPE(&l->lock);
+    if (!l->has_root)
+        return -ENOENT;
+    *ret = *l->root;
+    return 0;
+}
+
+void site_log_usage(struct site_log *l, uint64_t *ret_bytes, uint64_t *ret_objects)
+{
+    LOCK_SCOPE(&l->lock);
+    *ret_bytes = l->bytes;
+    *ret_objects = l->objects;
+}
+
+int site_log_each_object(struct site_log *l, int (*fn)(void *ctx, const struct object_id *id),
+                         void *ctx)
+{
+    CLEANUP_FREE struct object_id *ids = NULL;
+    size_t count = 0;
+    {
+        LOCK_SCOPE(&l->lock);
+        ids = calloc(l->objects ? l->objects : 1, sizeof *ids);
+        if (!ids)
+            return -ENOMEM;
+        for (const struct indexed *i = l->index; i; i = i->hh.next)
+            ids[count++] = i->id;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int r = fn(ctx, &ids[i]);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* With the lock held (or nobody else there). */
+static void index_clear(struct site_log *l)
+{
+    struct indexed *entry, *next;
+    HASH_ITER(hh, l->index, entry, next)
+    {
+        HASH_DEL(l->index, entry);
+        free(entry);
+    }
+    l->objects = 0;
+}
+
+/* As the flusher, without the lock: forgets segments before the last and removes their files,
+ * oldest first, so that a crash in between leaves a row without gaps. */
+static int remove_old_segments(struct site_log *l)
+{
+    CLEANUP_FREE struct segment **old = NULL;
+    size_t count;
+    {
+        LOCK_SCOPE(&l->lock);
+        count = l->segment_count - 1;
+        old = l->segments;
+        struct segment **kept = malloc(sizeof *kept);
+        if (!kept) {
+            old = NULL;
+            return -ENOMEM;
+        }
+        kept[0] = old[count];
+        l->segments = kept;
+        l->segment_count = 1;
+        index_clear(l);
+        l->bytes = l->offset;
+    }
+    int r = 0;
+    for (size_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%016" PRIx64, segment_number(old[i]));
+        int removed = io_unlink(l->dirfd, name);
+        r = r < 0 ? r : removed;
+        segment_free(old[i]);
+    }
+    return r;
+}
+
+int site_log_restart(struct site_log *l, const struct site_root *root)
+{
+    pthread_mutex_lock(&l->lock);
+    flusher_enter(l);
+    pthread_mutex_unlock(&l->lock);
+    int r = begin_segment(l);
+    pthread_mutex_lock(&l->lock);
+    uint64_t first = l->segment_count ? segment_number(l->segments[l->segment_count - 1]) : 1;
+    flusher_leave(l);
+    pthread_mutex_unlock(&l->lock);
+    if (r < 0)
+        return r;
+    uint8_t payload[ROOT_SIZE];
+    encode_root(root, first, payload);
+    struct place at;
+    r = append(l, RECORD_ROOT, payload, sizeof payload, NULL, 0, &at);
+    secret_wipe(payload, sizeof payload);
+    r = r < 0 ? r : site_log_flush(l);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&l->lock);
+    *l->root = *root;
+    l->has_root = true;
+    flusher_enter(l);
+    pthread_mutex_unlock(&l->lock);
+    r = remove_old_segments(l);
+    pthread_mutex_lock(&l->lock);
+    flusher_leave(l);
+    pthread_mutex_unlock(&l->lock);
+    return r;
+}
+
+/* Opening: what scanning calls for each good record, in order. */
+static int take_record(void *ctx, struct segment *segment, const struct segment_record *record)
+{
+    struct site_log *l = ctx;
+    struct place at = {segment, record->offset, record->record, record->flushed};
+    struct object_id id;
+    uint64_t first;
+    switch (record->type) {
+    case RECORD_PADDING:
+        return 0;
+    case RECORD_OBJECT:
+        if (record->size < sizeof id + OBJECT_HEADER_SIZE)
+            return -EBADMSG;
+        memcpy(&id, record->payload, sizeof id);
+        return index_add(l, &id, &at, record->size - sizeof id);
+    case RECORD_ROOT:
+        l->has_root = true;
+        return decode_root(record->payload, record->size, l->root, &first);
+    case RECORD_FILE:
+    case RECORD_BLOCKS:
+    default:
+        log_error("the site log has records of a kind (%d) that this release does not know",
+                  (int)record->type);
+        return -EPROTONOSUPPORT;
+    }
+}
+
+static int open_folder(struct site_log *l, const struct site_log_config *config)
+{
+    int r = io_mkdir(config->dirfd, config->folder, 0700);
+    if (r == 0)
+        r = io_fsync_dir(config->dirfd, ".");
+    if (r < 0 && r != -EEXIST)
+        return r;
+    l->dirfd =
+        openat(config->dirfd, config->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return l->dirfd < 0 ? -errno : 0;
+}
+
+static void cleanup_log(struct site_log **l)
+{
+    site_log_close(*l);
+}
+
+int site_log_open(const struct site_log_config *config, struct site_log **ret,
+                  struct site_log_found *found)
+{
+    CLEANUP(cleanup_log) struct site_log *l = calloc(1, sizeof *l);
+    if (!l)
+        return -ENOMEM;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->changed, NULL);
+    l->dirfd = -1;
+    l->store = (struct store){.ops = &log_ops,
+                              .name = "the site log",
+                              .codec = config->codec,
+                              .counters = config->counters};
+    l->identity = strdup(config->identity);
+    l->session_key = secret_alloc(AEAD_KEY_SIZE);
+    l->root = secret_alloc(sizeof *l->root);
+    l->aead = aead_new();
+    if (!l->identity || !l->session_key || !l->root || !l->aead)
+        return -ENOMEM;
+    memcpy(l->session_key, config->session_key, AEAD_KEY_SIZE);
+    l->keys = (struct segment_keys){l->aead, config->codec, l->session_key, l->identity};
+    int r = open_folder(l, config);
+    struct scan_result scanned = {0};
+    r = r < 0 ? r : site_log_scan(&l->keys, l->dirfd, take_record, l, &scanned);
+    if (r < 0)
+        return r;
+    l->segments = scanned.segments;
+    l->segment_count = scanned.count;
+    l->bytes = scanned.bytes;
+    if (found)
+        *found = (struct site_log_found){.segments = scanned.count,
+                                         .objects = l->objects,
+                                         .bytes = scanned.bytes,
+                                         .roots = l->has_root,
+                                         .torn_bytes = scanned.torn_bytes};
+    if (l->segment_count)
+        l->flush_point = scanned.flushed;
+    *ret = steal_ptr(l);
+    return 0;
+}
+
+void site_log_close(struct site_log *l)
+{
+    if (!l)
+        return;
+    index_clear(l);
+    for (size_t i = 0; i < l->segment_count; i++)
+        segment_free(l->segments[i]);
+    free(l->segments);
+    cleanup_close(&l->dirfd);
+    aead_free(l->aead);
+    secret_free(l->root);
+    secret_free(l->session_key);
+    free(l->identity);
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}
+
+int site_log_remove(int dirfd, const char *folder)
+{
+    int r = io_remove_tree(dirfd, folder);
+    r = r == -ENOENT ? 0 : r;
+    return r < 0 ? r : io_fsync_dir(dirfd, ".");
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The site log: everything of this check-out that is not yet safe at home, in encrypted append-only
+ * segments (DESIGN 6; the bytes are in doc/format.md). It is a store (objects are put into it and
+ * read from it) that also keeps root records: which catalog is this site's newest state.
+ *
+ * Any thread may call, except open and close. Calls block on the disk of this site. */
+#ifndef ISRFS_PARCEL_SITE_LOG_H
+#define ISRFS_PARCEL_SITE_LOG_H
+
+#include "isrfs/base/counters.h"
+#include "isrfs/codec/codec.h"
+#include "isrfs/store/store.h"
+
+struct site_log;
+
+struct site_log_config {
+    int dirfd;                  /* of the parcel's folder at this site; must stay open */
+    const char *folder;         /* "log", made when it is missing; copied */
+    const uint8_t *session_key; /* 32 bytes, SESSION; copied into secret memory */
+    const char *identity;       /* "<uuid> <nonce>": what the keys are bound to; copied */
+    struct codec *codec;
+    struct counters *counters;
+};
+
+/* A state of the parcel at this site. */
+struct site_root {
+    uint64_t base_version;        /* the published version that it goes back to */
+    struct object_ref base;       /* that version's catalog */
+    struct object_ref current;    /* this site's newest committed catalog */
+    struct object_ref publishing; /* fixed by a check-in that has begun; a hole: none */
+    bool consistent; /* was the VM stopped (or nothing mounted) when CURRENT was committed? */
+    bool publishing_consistent; /* likewise for PUBLISHING */
+};
+
+/* What opening found. */
+struct site_log_found {
+    uint64_t segments, objects, bytes, roots;
+    uint64_t torn_bytes; /* after the last good record of a segment, where a crash may leave them */
+};
+
+/* Opens the log and reads what is in it. New records go to a segment of their own. -EBADMSG: a
+ * record that was flushed is damaged, a segment is missing, or the session key is wrong (one line
+ * is logged that says which). *FOUND may be NULL. */
+int site_log_open(const struct site_log_config *config, struct site_log **ret,
+                  struct site_log_found *found);
+
+/* Closes without flushing. NULL is allowed. */
+void site_log_close(struct site_log *l);
+
+/* The log as a store: put appends (an object that is there is not put twice), get reads back,
+ * barrier is site_log_flush. Owned by the log. */
+struct store *site_log_store(struct site_log *l);
+
+/* Appends a root record; it counts when site_log_flush has returned. 0, -ENOSPC, -EIO, ... */
+int site_log_put_root(struct site_log *l, const struct site_root *root);
+
+/* Makes everything that was appended before the call durable. After a failure the segment is given
+ * up: what was not flushed before counts as lost and every later call fails with that error. */
+int site_log_flush(struct site_log *l);
+
+/* The newest root. -ENOENT if there is none. */
+int site_log_newest_root(struct site_log *l, struct site_root *ret);
+
+/* Bytes of all segments, and objects in them. */
+void site_log_usage(struct site_log *l, uint64_t *ret_bytes, uint64_t *ret_objects);
+
+/* Calls FN with each object's id until it returns other than 0, and returns that. FN may call
+ * store_get. */
+int site_log_each_object(struct site_log *l, int (*fn)(void *ctx, const struct object_id *id),
+                         void *ctx);
+
+/* Begins anew with ROOT alone in it: for when everything that ROOT reaches is safe at home. The
+ * older segments are removed once the new one is durable. */
+int site_log_restart(struct site_log *l, const struct site_root *root);
+
+/* Removes the log's folder and all in it: for when the check-out has ended. Any state is accepted.
+ */
+int site_log_remove(int dirfd, const char *folder);
+
+#endif

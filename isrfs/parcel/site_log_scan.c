@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every good record says how far the log was known to be flushed when it was written. While the
+ * segments are read in order, `promised` remembers for each of them the highest such number. At the
+ * end each segment must have at least that many good records; what is missing beyond is the torn
+ * end of a crash.
+ *
+ * The files are flushed once more at the end: what could be read now must not vanish in the next
+ * crash, because this process will build upon it. */
+#include "isrfs/parcel/site_log_scan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "isrfs/base/hex.h"
+#include "isrfs/base/io.h"
+#include "isrfs/base/log.h"
+
+struct scanned {
+    uint64_t number;
+    struct segment *segment;
+    uint64_t records;  /* good ones, from the front */
+    uint64_t promised; /* that must be good */
+};
+
+struct scan {
+    struct scanned *all;
+    size_t count, room;
+};
+
+static void scan_free(struct scan *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        segment_free(s->all[i].segment);
+    free(s->all);
+}
+
+static int take_name(void *ctx, const char *name)
+{
+    struct scan *s = ctx;
+    uint8_t bytes[8];
+    if (hex_decode(bytes, sizeof bytes, name) < 0)
+        return 0; /* not ours: left alone */
+    if (s->count == s->room) {
+        size_t room = s->room ? 2 * s->room : 16;
+        struct scanned *all = reallocarray(s->all, room, sizeof *all);
+        if (!all)
+            return -ENOMEM;
+        s->all = all;
+        s->room = room;
+    }
+    uint64_t number = strtoull(name, NULL, 16);
+    s->all[s->count++] = (struct scanned){.number = number};
+    return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct scanned *x = a, *y = b;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int open_segments(const struct segment_keys *keys, int dirfd, struct scan *s)
+{
+    int r = io_each_name(dirfd, ".", take_name, s);
+    if (r < 0)
+        return r;
+    if (s->count)
+        qsort(s->all, s->count, sizeof *s->all, by_number);
+    for (size_t i = 0; i < s->count; i++) {
+        struct scanned *at = &s->all[i];
+        r = segment_open(keys, dirfd, at->number, &at->segment);
+        /* a crash while the newest was made leaves it without a header: nothing was in it yet */
+        if (r == -EBADMSG && i + 1 == s->count) {
+            s->count--;
+            char name[32];
+            snprintf(name, sizeof name, "%016" PRIx64, at->number);
+            return io_unlink(dirfd, name);
+        }
+        if (r == -EKEYREJECTED) {
+            log_error("segment %" PRIu64
+                      " of the site log does not open: its header is damaged, or "
+                      "the lock server gave another session key",
+                      at->number);
+            return -EBADMSG;
+        }
+        if (r < 0) {
+            log_error("segment %" PRIu64 " of the site log cannot be read: %s", at->number,
+                      strerror(-r));
+            return r;
+        }
+        if (i > 0 &&
+            (at->number != at[-1].number + 1 || !segment_follows(at->segment, at[-1].segment))) {
+            log_error("a segment is missing in the site log before number %" PRIu64, at->number);
+            return -EBADMSG;
+        }
+    }
+    return 0;
+}
+
+static void note_promise(struct scan *s, struct flush_point flushed)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->all[i].number == flushed.segment && s->all[i].promised < flushed.records)
+            s->all[i].promised = flushed.records;
+}
+
+struct visit {
+    int (*fn)(void *ctx, struct segment *segment, const struct segment_record *record);
+    void *ctx;
+};
+
+static int read_segment(const struct segment_keys *keys, struct scan *s, struct scanned *at,
+                        const struct visit *visit, struct scan_result *result)
+{
+    CLEANUP_SECRET_BUFFER struct buffer buffer = {0};
+    uint64_t offset = SEGMENT_HEADER_SIZE;
+    for (;;) {
+        struct segment_record record;
+        int r = segment_read(keys, at->segment, offset, at->records, &buffer, &record);
+        if (r == -ENODATA)
+            break;
+        if (r == -EBADMSG) {
+            result->torn_bytes += SEGMENT_SIZE > offset ? SEGMENT_SIZE - offset : 0;
+            break;
+        }
+        r = r < 0 ? r : visit->fn(visit->ctx, at->segment, &record);
+        if (r < 0)
+            return r;
+        note_promise(s, record.flushed);
+        at->records++;
+        offset += segment_record_size(record.size);
+    }
+    result->bytes += offset;
+    return segment_flush(at->segment);
+}
+
+static int check_promises(const struct scan *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const struct scanned *at = &s->all[i];
+        if (at->records >= at->promised)
+            continue;
+        log_error("the site log is damaged: record %" PRIu64 " of segment %" PRIu64
+                  " was flushed and cannot be read",
+                  at->records, at->number);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int site_log_scan(const struct segment_keys *keys, int dirfd,
+                  int (*fn)(void *ctx, struct segment *segment,
+                            const struct segment_record *record),
+                  void *ctx, struct scan_result *ret)
+{
+    CLEANUP(scan_free) struct scan s = {0};
+    struct visit visit = {fn, ctx};
+    struct scan_result result = {0};
+    int r = open_segments(keys, dirfd, &s);
+    for (size_t i = 0; r == 0 && i < s.count; i++)
+        r = read_segment(keys, &s, &s.all[i], &visit, &result);
+    r = r < 0 ? r : check_promises(&s);
+    if (r < 0)
+        return r;
+    result.segments = calloc(s.count + 1, sizeof(struct segment *));
+    if (!result.segments)
+        return -ENOMEM;
+    for (size_t i = 0; i < s.count; i++) {
+        result.segments[i] = steal_ptr(s.all[i].segment);
+        result.flushed = (struct flush_point){s.all[i].number, s.all[i].records};
+    }
+    result.count = s.count;
+    *ret = result;
+    return 0;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Changing a file's bytes. Everything is done to changed chunks in memory, by 4 KiB block, and to
+ * the set of holes; the keyring is only touched by a flush. Bytes past a file's size within its
+ * last chunk are zero, always: truncating zeroes them, so that growing again shows zeros. */
+#include <string.h>
+
+#include "isrfs/parcel/parcel_internal.h"
+
+/* The changed chunk at INDEX, not being flushed, made if it is missing. With the lock held, which
+ * is let go of while waiting. NULL: no memory. */
+static struct dirty *writable(struct file *f, uint64_t index)
+{
+    for (;;) {
+        struct dirty *d = dirty_find(f, index);
+        if (!d)
+            return dirty_add(f, index);
+        if (!d->flushing)
+            return d;
+        pthread_cond_wait(&f->flushed, &f->lock);
+    }
+}
+
+/* Puts SIZE bytes (NULL: zeros) at AT of one chunk. Blocks that are only partly covered need the
+ * rest of their bytes first. With the lock held. */
+static int write_piece(struct file *f, uint64_t index, size_t at, const uint8_t *data, size_t size)
+{
+    unsigned first = (unsigned)(at / BLOCK_SIZE);
+    unsigned last = (unsigned)((at + size + BLOCK_SIZE - 1) / BLOCK_SIZE);
+    bool head_partial = at % BLOCK_SIZE != 0;
+    bool tail_partial = (at + size) % BLOCK_SIZE != 0;
+    struct dirty *d;
+    for (;;) {
+        d = writable(f, index);
+        if (!d)
+            return -ENOMEM;
+        if ((!head_partial || dirty_valid(d, first, first + 1)) &&
+            (!tail_partial || dirty_valid(d, last - 1, last)))
+            break;
+        int r = dirty_complete(f, index);
+        if (r < 0)
+            return r;
+    }
+    if (data)
+        memcpy(d->data + at, data, size);
+    else
+        memset(d->data + at, 0, size);
+    dirty_set_valid(d, first, last);
+    return 0;
+}
+
+static void touch(struct file *f)
+{
+    f->mtime = f->ctime = file_now();
+    atomic_fetch_add(&f->parcel->changes, 1);
+}
+
+static int write_range(struct file *f, const uint8_t *data, size_t size, uint64_t offset)
+{
+    for (size_t done = 0; done < size;) {
+        size_t at = (offset + done) % f->chunk_size;
+        size_t part = f->chunk_size - at < size - done ? f->chunk_size - at : size - done;
+        LOCK_SCOPE(&f->lock);
+        int r = write_piece(f, (offset + done) / f->chunk_size, at, data + done, part);
+        if (r < 0)
+            return r;
+        done += part;
+        if (offset + done > f->size)
+            f->size = offset + done;
+        touch(f);
+    }
+    return 0;
+}
+
+ssize_t parcel_write(struct parcel *p, uint64_t file_id, const void *data, size_t size,
+                     uint64_t offset)
+{
+    if (offset > INT64_MAX - size)
+        return -EFBIG;
+    int r = flush_make_room(p);
+    r = r < 0 ? r : parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    CLEANUP_FILE struct file *f = NULL;
+    r = file_get_regular(p, file_id, &f);
+    r = r < 0 ? r : write_range(f, data, size, offset);
+    parcel_gate_leave(p);
+    if (r < 0) {
+        COUNT(p->config.counters, writes_failed, 1);
+        return r;
+    }
+    COUNT(p->config.counters, write_requests, 1);
+    COUNT(p->config.counters, write_bytes, size);
+    return (ssize_t)size;
+}
+
+/* Makes holes of whole chunks. With the lock held. */
+static int punch_chunks(struct file *f, uint64_t first, uint64_t last)
+{
+    if (first >= last)
+        return 0;
+    dirty_drop(f, first, last);
+    int r = holes_add(&f->holes, first, last);
+    if (r == 0)
+        f->generation++;
+    return r;
+}
+
+/* Zeros from OFFSET to END. A chunk that is a hole already stays one. With the lock held. */
+static int zero_range(struct file *f, uint64_t offset, uint64_t end)
+{
+    uint64_t size = f->chunk_size;
+    uint64_t first = (offset + size - 1) / size, last = end / size;
+    if (first > last) /* within one chunk */
+        return holes_find(&f->holes, last) && !dirty_find(f, last)
+                   ? 0
+                   : write_piece(f, last, offset % size, NULL, end - offset);
+    int r = punch_chunks(f, first, last);
+    if (r == 0 && offset % size && !(holes_find(&f->holes, first - 1) && !dirty_find(f, first - 1)))
+        r = write_piece(f, first - 1, offset % size, NULL, size - offset % size);
+    if (r == 0 && end % size && !(holes_find(&f->holes, last) && !dirty_find(f, last)))
+        r = write_piece(f, last, 0, NULL, end % size);
+    return r;
+}
+
+int parcel_zero(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_t size, bool keep_size)
+{
+    if (size == 0 || offset > INT64_MAX - size)
+        return size == 0 ? -EINVAL : -EFBIG;
+    int r = flush_make_room(p);
+    r = r < 0 ? r : parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    CLEANUP_FILE struct file *f = NULL;
+    r = file_get_regular(p, file_id, &f);
+    if (r == 0) {
+        LOCK_SCOPE(&f->lock);
+        uint64_t end = offset + size;
+        /* nothing lies past the size: there only whole chunks up to it matter */
+        uint64_t chunks_end = (f->size + f->chunk_size - 1) / f->chunk_size * f->chunk_size;
+        uint64_t stop = end < chunks_end ? end : chunks_end;
+        r = offset < stop ? zero_range(f, offset, stop) : 0;
+        if (r == 0 && !keep_size && end > f->size)
+            f->size = end;
+        if (r == 0)
+            touch(f);
+    }
+    parcel_gate_leave(p);
+    return r;
+}
+
+/* Shrinks: what lies past the new size becomes zeros and holes, also what only the keyring knows
+ * of. */
+static int shrink(struct file *f, uint64_t size)
+{
+    uint64_t chunk = f->chunk_size;
+    uint64_t first_gone = (size + chunk - 1) / chunk;
+    int r = 0;
+    if (size % chunk)
+        r = zero_range(f, size, first_gone * chunk);
+    return r < 0 ? r : punch_chunks(f, first_gone, UINT64_MAX / chunk);
+}
+
+int parcel_truncate(struct parcel *p, uint64_t file_id, uint64_t size)
+{
+    if (size > INT64_MAX)
+        return -EFBIG;
+    int r = flush_make_room(p);
+    r = r < 0 ? r : parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    CLEANUP_FILE struct file *f = NULL;
+    r = file_get_regular(p, file_id, &f);
+    if (r == 0) {
+        LOCK_SCOPE(&f->lock);
+        r = size < f->size ? shrink(f, size) : 0;
+        if (r == 0) {
+            f->size = size;
+            touch(f);
+        }
+    }
+    parcel_gate_leave(p);
+    return r;
+}
+
+/* The lowest index at or above INDEX that is changed, or UINT64_MAX. With the lock held. */
+static uint64_t next_dirty(struct file *f, uint64_t index)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (const struct dirty *d = f->dirty; d; d = d->hh.next)
+        if (d->index >= index && d->index < lowest)
+            lowest = d->index;
+    return lowest;
+}
+
+/* The first chunk from INDEX to END - 1 that is data, END if there is none. */
+static int seek_data(struct file *f, uint64_t index, uint64_t end, uint64_t *ret)
+{
+    while (index < end) {
+        uint64_t found;
+        int r = keyring_next(f->keyring, index, end, true, &found);
+        if (r < 0)
+            return r;
+        LOCK_SCOPE(&f->lock);
+        uint64_t changed = next_dirty(f, index);
+        const struct hole_range *hole = found < end ? holes_find(&f->holes, found) : NULL;
+        if (changed <= found || !hole) {
+            *ret = changed < found ? changed : found;
+            break;
+        }
+        index = hole->last < changed ? hole->last : changed;
+        *ret = end;
+    }
+    if (*ret > end || index >= end)
+        *ret = end;
+    return 0;
+}
+
+/* The first chunk from INDEX to END - 1 that is a hole, END if there is none. */
+static int seek_hole(struct file *f, uint64_t index, uint64_t end, uint64_t *ret)
+{
+    for (; index < end; index++) {
+        uint64_t found;
+        int r = keyring_next(f->keyring, index, end, false, &found);
+        if (r < 0)
+            return r;
+        LOCK_SCOPE(&f->lock);
+        if (holes_find(&f->holes, index)) {
+            found = index;
+        } else {
+            const struct hole_range *after = holes_after(&f->holes, index);
+            if (after && after->first < found)
+                found = after->first;
+        }
+        index = found;
+        if (found < end && !dirty_find(f, found))
+            break;
+    }
+    *ret = index < end ? index : end;
+    return 0;
+}
+
+int parcel_seek(struct parcel *p, uint64_t file_id, uint64_t offset, bool data, uint64_t *ret)
+{
+    CLEANUP_FILE struct file *f = NULL;
+    int r = file_get_regular(p, file_id, &f);
+    if (r < 0)
+        return r;
+    uint64_t size;
+    {
+        LOCK_SCOPE(&f->lock);
+        size = f->size;
+    }
+    if (offset >= size)
+        return -ENXIO;
+    uint64_t end = (size + f->chunk_size - 1) / f->chunk_size, found = end;
+    uint64_t index = offset / f->chunk_size;
+    r = data ? seek_data(f, index, end, &found) : seek_hole(f, index, end, &found);
+    if (r < 0)
+        return r == -ENOMEM ? r : -EIO;
+    if (data && found == end)
+        return -ENXIO;
+    uint64_t at = found * f->chunk_size;
+    *ret = at < offset ? offset : at < size ? at : size;
+    return 0;
+}
+
+int parcel_place(struct parcel *p, uint64_t file_id, uint64_t index, enum parcel_place *ret_place,
+                 uint64_t *ret_end)
+{
+    CLEANUP_FILE struct file *f = NULL;
+    int r = file_get_regular(p, file_id, &f);
+    if (r < 0)
+        return r;
+    uint64_t end, changed;
+    bool hole;
+    {
+        LOCK_SCOPE(&f->lock);
+        end = (f->size + f->chunk_size - 1) / f->chunk_size;
+        changed = next_dirty(f, index);
+        hole = holes_find(&f->holes, index);
+    }
+    if (index >= end)
+        return -ENXIO;
+    *ret_end = index + 1;
+    if (changed == index) {
+        *ret_place = PARCEL_MEMORY;
+        return 0;
+    }
+    struct object_ref ref = {0};
+    r = hole ? 0 : keyring_lookup(f->keyring, index, &ref);
+    if (r < 0)
+        return r;
+    if (!object_id_is_hole(&ref.id)) {
+        bool site = p->config.log && store_has(site_log_store(p->config.log), &ref.id) > 0;
+        *ret_place = site ? PARCEL_SITE : PARCEL_HOME;
+        return 0;
+    }
+    *ret_place = PARCEL_HOLE;
+    r = seek_data(f, index, end, ret_end);
+    return r;
+}

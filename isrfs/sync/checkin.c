@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The steps, each of which may be repeated, and a crash after any of which leads to the same end:
+ *
+ *   1. fix what is to be published, in the log        a retry publishes this one, whatever came
+ * after
+ *   2. push, barrier                                  every object is at home
+ *   3. hold and version record, barrier               a collector at home keeps them
+ *   4. publish (and release in the same command)      the lock server knows the new version
+ *   5. forget the log and the nonce, or go on from the new version
+ *
+ * If the lock server refuses in step 4, this site's version record is taken back, for a walker must
+ * not find a version that never was; everything else stays as it is. */
+#include "isrfs/sync/checkin.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "isrfs/base/log.h"
+#include "isrfs/base/secret.h"
+#include "isrfs/sync/hold.h"
+#include "isrfs/sync/push.h"
+#include "isrfs/sync/server.h"
+#include "isrfs/sync/version.h"
+
+static void say(const struct progress *progress, const char *text)
+{
+    if (progress && progress->report)
+        progress->report(progress->ctx, text, 0, 0);
+}
+
+static int kept(struct checkout *c, int error, const char *what, struct failure *failure)
+{
+    return failure_set(failure, outcome_of(error),
+                       "%s: %s: %s (everything is kept at this site; isr ci %s tries again)",
+                       c->source.parcel, what, strerror(-error), c->source.parcel);
+}
+
+static bool same_state(const struct object_ref *a, const struct object_ref *b)
+{
+    return object_id_equal(&a->id, &b->id);
+}
+
+/* Step 1, with the root's token. */
+static int fix(struct checkout *c, struct failure *failure)
+{
+    if (!object_id_is_hole(&c->root.publishing.id) || same_state(&c->root.current, &c->root.base))
+        return 0;
+    struct site_root root = c->root;
+    root.publishing = root.current;
+    root.publishing_consistent = root.consistent;
+    int r = checkout_root_put(c, &root);
+    secret_wipe(&root, sizeof root);
+    return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;
+}
+
+/* Steps 2 and 3. */
+static int bring_home(struct checkout *c, const struct site_root *root,
+                      const struct progress *progress, struct push_result *pushed,
+                      struct failure *failure)
+{
+    if (!c->home)
+        return kept(c, -EHOSTDOWN, "its home is not reachable", failure);
+    int r = push(c, &root->publishing, &root->base, progress, pushed);
+    if (r < 0)
+        return kept(c, r == -ENOENT ? -EBADMSG : r, "bringing the changes home failed", failure);
+    say(progress, "recording the new version at home");
+    r = hold_put(c->home, c->codec, c->uuid, c->nonce, &root->publishing.id);
+    r = r < 0 ? r : version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+    r = r < 0 ? r : store_barrier(c->home);
+    return r < 0 ? kept(c, r, "recording the version at home failed", failure) : 0;
+}
+
+static int refused(struct checkout *c, const struct site_root *root, int error,
+                   const struct lockclient_error *e, struct failure *failure)
+{
+    int r = version_remove(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+    if (r < 0)
+        log_warning("%s: the record of the version that was refused could not be removed: %s",
+                    c->source.parcel, strerror(-r));
+    failure_set(failure, OUTCOME_LOCKED,
+                "%s: the lock server refused the check-in: %s (this site's "
+                "changes are kept)",
+                c->source.parcel, e->text);
+    return error;
+}
+
+/* Step 4. */
+static int publish(struct checkout *c, const struct site_root *root, bool release,
+                   const char *comment, const struct push_result *pushed, struct failure *failure)
+{
+    CLEANUP_SECRET uint8_t *keyroot = secret_alloc(LOCKCLIENT_KEYROOT_SIZE);
+    if (!keyroot)
+        return kept(c, -ENOMEM, "publishing failed", failure);
+    memcpy(keyroot, &root->publishing.key, sizeof root->publishing.key);
+    memcpy(keyroot + sizeof root->publishing.key, &root->publishing.id, sizeof root->publishing.id);
+    struct lockclient_publish message = {
+        .version = {.keyroot = keyroot,
+                    .size = pushed->size,
+                    .newbytes = pushed->bytes,
+                    .comment = comment},
+        .base = root->base_version,
+        .consistent = root->publishing_consistent,
+        .release = release,
+    };
+    struct lockclient_error error = {0};
+    int r = lockclient_publish(c->client, c->source.parcel, c->nonce, &message, &error);
+    if (r == 0)
+        return 0;
+    if (r == -EBUSY || r == -EKEYREVOKED || r == -ESTALE)
+        return refused(c, root, r, &error, failure);
+    server_failure(failure, &c->source, r, &error);
+    return r;
+}
+
+/* Step 5 without release: the version that was published is the new base. With the root's token. */
+static int go_on(struct checkout *c, const struct site_root *published, struct failure *failure)
+{
+    struct site_root root = c->root;
+    root.base_version = published->base_version + 1;
+    root.base = published->publishing;
+    memset(&root.publishing, 0, sizeof root.publishing);
+    root.publishing_consistent = false;
+    bool trim = !c->parcel_opened && same_state(&root.current, &root.base);
+    int r = trim ? site_log_restart(c->log, &root) : checkout_root_put(c, &root);
+    if (r == 0) {
+        c->root = root;
+        c->base = root.base;
+        c->base_version = root.base_version;
+    }
+    secret_wipe(&root, sizeof root);
+    return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;
+}
+
+static int forget(struct checkout *c, struct failure *failure)
+{
+    int r = checkout_forget(c);
+    return r < 0 ? failure_set(failure, OUTCOME_FAILED,
+                               "%s is checked in, but %s cannot be cleaned: %s", c->source.parcel,
+                               c->state_path, strerror(-r))
+                 : 0;
+}
+
+static int release_unchanged(struct checkout *c, struct failure *failure)
+{
+    struct lockclient_error error = {0};
+    int r = lockclient_release(c->client, c->source.parcel, c->nonce, &error);
+    return r < 0 ? server_failure(failure, &c->source, r, &error) : forget(c, failure);
+}
+
+/* One version. Another is needed when the log went on after the one that was fixed: then *RET_MORE.
+ */
+static int publish_one(struct checkout *c, bool release, const char *comment,
+                       const struct progress *progress, struct checkin_result *ret, bool *ret_more,
+                       struct failure *failure)
+{
+    checkout_root_take(c);
+    int r = fix(c, failure);
+    struct site_root root = c->root;
+    checkout_root_give(c);
+    bool changed = !object_id_is_hole(&root.publishing.id);
+    *ret_more = changed && !same_state(&root.current, &root.publishing);
+    bool last = release && !*ret_more;
+    struct push_result pushed = {0};
+    if (r == 0 && changed) {
+        r = bring_home(c, &root, progress, &pushed, failure);
+        if (r == 0)
+            say(progress, "publishing");
+        r = r < 0 ? r : publish(c, &root, last, comment, &pushed, failure);
+        ret->changed |= r == 0;
+        ret->objects += pushed.objects;
+        ret->bytes += pushed.bytes;
+    }
+    ret->version = root.base_version + (r == 0 && changed);
+    if (r == 0 && last) {
+        r = changed ? forget(c, failure) : release_unchanged(c, failure);
+    } else if (r == 0 && changed) {
+        checkout_root_take(c);
+        r = go_on(c, &root, failure);
+        checkout_root_give(c);
+    }
+    secret_wipe(&root, sizeof root);
+    return r;
+}
+
+int checkin(struct checkout *c, bool release, const char *comment, const struct progress *progress,
+            struct checkin_result *ret, struct failure *failure)
+{
+    *ret = (struct checkin_result){.version = c->base_version};
+    if (!c->log)
+        return failure_set(failure, OUTCOME_FAILED, "%s is read-only here", c->source.parcel);
+    bool more;
+    int r;
+    do {
+        r = publish_one(c, release, comment, progress, ret, &more, failure);
+    } while (r == 0 && more);
+    return r;
+}

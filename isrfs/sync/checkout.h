@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A check-out: this site's hold on a parcel, from acquiring the lock to giving it back, over any
+ * number of mounts, commits and crashes (DESIGN 6, 7). Everything that a mount or a command needs
+ * to work with the parcel is put together here: lock client, home store, site log, the stack of
+ * stores, codec, secrets.
+ *
+ * One thread at a time, but for what the parts themselves allow. Calls block on the lock server and
+ * stores. */
+#ifndef ISRFS_SYNC_CHECKOUT_H
+#define ISRFS_SYNC_CHECKOUT_H
+
+#include <pthread.h>
+
+#include "isrfs/base/counters.h"
+#include "isrfs/base/pool.h"
+#include "isrfs/parcel/parcel.h"
+#include "isrfs/parcel/site_log.h"
+#include "isrfs/store/store.h"
+#include "isrfs/sync/site.h"
+
+/* Why something was refused, for a person and for the exit status (DESIGN 10). */
+enum outcome {
+    OUTCOME_DONE = 0,
+    OUTCOME_FAILED = 1,
+    OUTCOME_USAGE = 2,
+    OUTCOME_LOCKED = 3,
+    OUTCOME_UNKNOWN = 4,
+    OUTCOME_DAMAGED = 5,
+    OUTCOME_UNREACHABLE = 6,
+};
+
+struct failure {
+    enum outcome outcome;
+    char text[512]; /* one line that says what and what to do; printable ASCII */
+};
+
+/* Fills F and returns a negative errno that fits, so that `return failure_set(...)` reads well. */
+int failure_set(struct failure *f, enum outcome outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The outcome that an errno of a store or of the log stands for. */
+enum outcome outcome_of(int error);
+
+struct checkout {
+    struct source source;   /* who and what */
+    char *state_path;       /* absolute path of this parcel's state folder; NULL when read-only */
+    int state_fd;           /* that folder, -1 when read-only */
+    int lock_fd;            /* its `lock` file, flocked by this process; -1 when read-only */
+    char uuid[33];          /* the parcel's */
+    char *src;              /* the home's URL */
+    char *nonce;            /* NULL when read-only */
+    uint64_t base_version;  /* the version that was checked out (or is read) */
+    struct object_ref base; /* its catalog */
+    bool fresh;             /* this call acquired the lock (it was not held by this site before) */
+    struct codec *codec;
+    struct pool *pool;
+    struct counters counters;
+    struct object_secret *secret; /* in secret memory */
+    struct lockclient *client;
+    struct store *home;          /* the folder store at SRC */
+    struct site_log *log;        /* NULL when read-only */
+    struct store *stack;         /* log, then home */
+    struct site_log_found found; /* what opening the log found */
+    bool parcel_opened;          /* objects in the log may be in no root yet: it is not trimmed */
+    pthread_mutex_t root_lock;
+    pthread_cond_t root_free;
+    bool root_busy;        /* root_lock; the token of checkout_root_take */
+    struct site_root root; /* the newest root; read and changed only with the token */
+};
+
+enum checkout_flags {
+    CHECKOUT_EXISTING = 1,  /* only if this site has it already: OUTCOME_UNKNOWN otherwise */
+    CHECKOUT_READ_ONLY = 2, /* no lock, no state: SOURCE's version (0: the newest) as published */
+    CHECKOUT_NO_HOME = 4,   /* the home may be offline (checkout->home is NULL then) */
+};
+
+/* Checks the parcel out, or takes up what this site has checked out already (a repeat of the same
+ * request to the lock server). Fails if another process of this site works on it (OUTCOME_LOCKED).
+ * SOURCE is copied. -EALREADY with
+ * OUTCOME_DONE: the lock server says that this check-out has ended; what was left of it here is
+ * gone. Otherwise 0 or negative errno with FAILURE filled in. After a failure of a fresh check-out
+ * the lock is given back. */
+int checkout_open(const struct site *site, const struct source *source, unsigned flags,
+                  struct checkout **ret, struct failure *failure);
+
+/* The newest root is read and replaced (in the log and here) by one thread at a time. */
+void checkout_root_take(struct checkout *c);
+void checkout_root_give(struct checkout *c);
+
+/* Makes ROOT the newest, durably. With the token. 0 or negative errno of the log. */
+int checkout_root_put(struct checkout *c, const struct site_root *root);
+
+/* Removes what this site keeps of a check-out that has ended: log, nonce, and its hold at home (as
+ * far as that can be reached). May be repeated. */
+int checkout_forget(struct checkout *c);
+
+/* Lets go of everything in this process; lock, nonce and log stay. NULL is allowed. */
+void checkout_close(struct checkout *c);
+
+/* Opens the newest state of the check-out as files. See parcel_open; CACHE_BYTES as in its config.
+ */
+int checkout_parcel(struct checkout *c, size_t cache_bytes, struct parcel **ret,
+                    struct failure *failure);
+
+#endif

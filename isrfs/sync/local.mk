@@ -1,0 +1,21 @@
+noinst_LIBRARIES += libsync.a
+libsync_a_SOURCES = \
+	isrfs/sync/checkin.c isrfs/sync/checkin.h \
+	isrfs/sync/checkout.c isrfs/sync/checkout.h \
+	isrfs/sync/checkout_lock.c isrfs/sync/checkout_lock.h \
+	isrfs/sync/commit.c isrfs/sync/commit.h \
+	isrfs/sync/export.c \
+	isrfs/sync/failure.c \
+	isrfs/sync/hold.c isrfs/sync/hold.h \
+	isrfs/sync/home.c isrfs/sync/home.h \
+	isrfs/sync/import.c isrfs/sync/import.h \
+	isrfs/sync/import_file.c isrfs/sync/import_file.h \
+	isrfs/sync/import_image.c isrfs/sync/import_image.h \
+	isrfs/sync/import_names.c isrfs/sync/import_names.h \
+	isrfs/sync/import_source.c isrfs/sync/import_source.h \
+	isrfs/sync/push.c isrfs/sync/push.h \
+	isrfs/sync/server.c isrfs/sync/server.h \
+	isrfs/sync/site.c isrfs/sync/site.h \
+	isrfs/sync/source.c \
+	isrfs/sync/verify.c isrfs/sync/verify.h \
+	isrfs/sync/version.c isrfs/sync/version.h

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* isr co */
+#include <inttypes.h>
+
+#include "isrfs/cmd/commands.h"
+
+static int run(struct cmd *c)
+{
+    CLEANUP_SOURCE struct source source = {0};
+    CLEANUP_CHECKOUT struct checkout *checkout = NULL;
+    int status = cmd_source(c, &source);
+    status = status ? status : cmd_checkout(c, &source, 0, &checkout);
+    if (status)
+        return status;
+    printf("%s: version %" PRIu64 " is checked out here%s\n", source.parcel, checkout->base_version,
+           checkout->fresh ? "" : " (it was already)");
+    return OUTCOME_DONE;
+}
+
+const struct command cmd_co = {
+    .name = "co",
+    .synopsis = "PARCEL",
+    .summary = "check a parcel out: take its lock",
+    .help = "isr mount and isr run do so by themselves.",
+    .parcel = CMD_PARCEL,
+    .run = run,
+};

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* isr history */
+#include "isrfs/cmd/commands.h"
+#include "isrfs/sync/server.h"
+
+static json_t *to_json(const struct lockclient_history *history)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < history->count; i++) {
+        const struct lockclient_version *v = &history->versions[i];
+        json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:s?}", "version",
+                                               (json_int_t)v->number, "time", (json_int_t)v->time,
+                                               "bytes", (json_int_t)v->size, "new_bytes",
+                                               (json_int_t)v->newbytes, "consistent", v->consistent,
+                                               "site", v->site, "comment", v->comment));
+    }
+    return array;
+}
+
+static void print_table(const struct lockclient_history *history)
+{
+    printf("%7s  %-16s  %9s  %9s  %s\n", "VERSION", "TIME", "SIZE", "NEW", "SITE");
+    for (size_t i = 0; i < history->count; i++) {
+        const struct lockclient_version *v = &history->versions[i];
+        char size[CMD_TEXT_SIZE], new[CMD_TEXT_SIZE], time[CMD_TEXT_SIZE];
+        printf("%7llu  %-16s  %9s  %9s  %s%s%s%s\n", (unsigned long long)v->number,
+               cmd_time(v->time, time), cmd_size(v->size, size), cmd_size(v->newbytes, new),
+               v->site, v->consistent ? "" : "  (disk only)", v->comment ? "  " : "",
+               v->comment ? v->comment : "");
+    }
+}
+
+static int run(struct cmd *c)
+{
+    CLEANUP_SOURCE struct source source = {0};
+    CLEANUP_LOCKCLIENT struct lockclient *client = NULL;
+    int status = cmd_source(c, &source);
+    if (status)
+        return status;
+    struct failure failure = {0};
+    struct lockclient_error error = {0};
+    struct lockclient_history history = {0};
+    int r = server_open(c->site, &source, false, &client, &failure);
+    if (r == 0) {
+        r = lockclient_history(client, source.parcel, &history, &error);
+        if (r < 0)
+            server_failure(&failure, &source, r, &error);
+    }
+    if (r < 0)
+        return cmd_fail(c, &failure);
+    if (c->json)
+        status = cmd_print_json(c, to_json(&history));
+    else
+        print_table(&history);
+    lockclient_history_free(&history);
+    return status;
+}
+
+const struct command cmd_history = {
+    .name = "history",
+    .synopsis = "PARCEL",
+    .summary = "list the versions of a parcel",
+    .parcel = CMD_PARCEL,
+    .json = true,
+    .run = run,
+};

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The kernel lets an unmount return before the daemon has done its work. So a second thread asks
+ * the daemon first to be told how its check-in goes, and then this one unmounts. If the unmount
+ * fails, the thread is left to the end of the program, which is near; what it uses is never
+ * released. */
+#include "isrfs/cmd/daemon.h"
+
+#include <fcntl.h>
+#include <mntent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "isrfs/base/log.h"
+#include "isrfs/base/process.h"
+#include "isrfs/fuse/control.h"
+
+char *daemon_program(const char *program)
+{
+    char self[4096];
+    char *path = NULL;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0) {
+        self[n] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash)
+            *slash = '\0';
+        if (asprintf(&path, "%s/%s", self, program) < 0)
+            return NULL;
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
+    }
+    return strdup(program);
+}
+
+/* --- asking --- */
+
+static int connect_to(const char *state_path, struct control_client **ret)
+{
+    CLEANUP_CLOSE int fd = open(state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = control_connect(fd, ret);
+    return r == -ECONNREFUSED ? -ENOENT : r;
+}
+
+int daemon_request(const char *state_path, const char *request, const struct progress *progress,
+                   struct buffer *ret_answer, struct failure *failure)
+{
+    struct control_client *client = NULL;
+    int r = connect_to(state_path, &client);
+    if (r < 0)
+        return r;
+    r = control_request(client, request, progress, ret_answer, failure);
+    control_disconnect(client);
+    return r;
+}
+
+int daemon_status(const char *state_path, json_t **ret)
+{
+    CLEANUP_BUFFER struct buffer text = {0};
+    struct failure failure = {0};
+    int r = daemon_request(state_path, "status", NULL, &text, &failure);
+    if (r < 0)
+        return r;
+    *ret = json_loadb((const char *)text.data, text.size, JSON_DISABLE_EOF_CHECK, NULL);
+    if (json_is_object(*ret))
+        return 0;
+    json_decref(*ret);
+    *ret = NULL;
+    return -EBADMSG;
+}
+
+int daemon_find_mount(const char *path, char **ret_source)
+{
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    if (!mounts)
+        return -errno;
+    struct mntent entry;
+    char text[8192];
+    int r = -ENOENT;
+    *ret_source = NULL;
+    while (getmntent_r(mounts, &entry, text, sizeof text)) {
+        if (strcmp(entry.mnt_dir, path) != 0)
+            continue;
+        free(steal_ptr(*ret_source)); /* the last one is on top */
+        r = -ENOENT;
+        if (strcmp(entry.mnt_type, "fuse.isrfs") != 0)
+            continue;
+        *ret_source = strdup(entry.mnt_fsname);
+        r = *ret_source ? 0 : -ENOMEM;
+    }
+    endmntent(mounts);
+    return r;
+}
+
+/* --- unmounting --- */
+
+static int unmount_as_user(const struct cmd *c, const char *dir, int flags)
+{
+    const char *const argv[] = {"fusermount3", "-u", flags & MNT_DETACH ? "-z" : "-q",
+                                "--",          dir,  NULL};
+    struct process p = {.argv = argv, .output_limit = 4096};
+    CLEANUP_PROCESS_RESULT struct process_result result = {0};
+    int r = process_run(&p, &result);
+    if (r < 0)
+        cmd_say(c, "cannot run fusermount3 (Debian package fuse3): %s", strerror(-r));
+    return r < 0 ? r : result.status == 0 ? 0 : -EBUSY;
+}
+
+static int unmount(const struct cmd *c, const char *dir, int flags)
+{
+    char clean[256];
+    log_clean(clean, sizeof clean, dir);
+    int r = geteuid() == 0 ? (umount2(dir, flags | UMOUNT_NOFOLLOW) < 0 ? -errno : 0)
+                           : unmount_as_user(c, dir, flags);
+    if (r == -EBUSY)
+        cmd_say(c, "%s is in use: end what has files open there (fuser -vm shows it)", clean);
+    else if (r < 0)
+        cmd_say(c, "%s cannot be unmounted: %s", clean, strerror(-r));
+    return r;
+}
+
+struct waiter {
+    struct control_client *client;
+    struct cmd_progress progress;
+    struct failure failure;
+    int result;
+    pthread_t thread;
+};
+
+static void *wait_for_end(void *arg)
+{
+    struct waiter *w = arg;
+    w->result = control_request(w->client, "wait", &w->progress.progress, NULL, &w->failure);
+    return NULL;
+}
+
+/* NULL if no daemon runs there or there is no memory. */
+static struct waiter *start_waiter(const char *state_path)
+{
+    struct waiter *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    cmd_progress_start(&w->progress);
+    if (connect_to(state_path, &w->client) == 0 &&
+        pthread_create(&w->thread, NULL, wait_for_end, w) == 0)
+        return w;
+    control_disconnect(w->client);
+    free(w);
+    return NULL;
+}
+
+/* The daemon is gone and has not said how it ended. Is anything left to do? */
+static int say_left(const struct cmd *c, const char *state_path)
+{
+    CLEANUP_FREE char *nonce = NULL;
+    if (asprintf(&nonce, "%s/nonce", state_path) < 0) {
+        nonce = NULL;
+        return OUTCOME_FAILED;
+    }
+    if (access(nonce, F_OK) < 0)
+        return OUTCOME_DONE;
+    cmd_say(c, "its daemon is not running and has not checked in: isr status shows what is kept, "
+               "isr ci brings it home");
+    return OUTCOME_FAILED;
+}
+
+static int end_waiter(const struct cmd *c, struct waiter *w, const char *state_path)
+{
+    pthread_join(w->thread, NULL);
+    cmd_progress_end(&w->progress);
+    int status = OUTCOME_DONE;
+    if (w->result < 0) {
+        status = say_left(c, state_path);
+    } else if (w->failure.outcome != OUTCOME_DONE) {
+        status = cmd_fail(c, &w->failure);
+    } else if (*w->failure.text) {
+        char text[sizeof w->failure.text];
+        puts(log_clean(text, sizeof text, w->failure.text));
+    }
+    control_disconnect(w->client);
+    free(w);
+    return status;
+}
+
+int daemon_unmount(const struct cmd *c, const char *dir, const char *state_path, int flags)
+{
+    struct waiter *w = state_path ? start_waiter(state_path) : NULL;
+    if (unmount(c, dir, flags) < 0)
+        return OUTCOME_FAILED;
+    if (w)
+        return end_waiter(c, w, state_path);
+    return state_path ? say_left(c, state_path) : OUTCOME_DONE;
+}

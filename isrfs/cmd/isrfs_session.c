@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* In this order: look at the mountpoint and the arguments, which costs nothing; check out; open the
+ * parcel, the control socket and the mount. If one of these fails the lock is given back, if it was
+ * got here, and nothing is left behind. Then serve until the mount ends, by whatever hand, and then
+ * commit and check in. Whatever fails from there on, the log, the nonce and the lock stay, and one
+ * line in `messages` says what is left to do. */
+#include "isrfs/cmd/isrfs_session.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "isrfs/base/log.h"
+#include "isrfs/cmd/isrfs_mountpoint.h"
+#include "isrfs/cmd/isrfs_session_private.h"
+#include "isrfs/sync/home.h"
+
+#define RETRY_SECONDS 5
+#define RETRIES       120
+#define LOG_SECONDS   30 /* between lines about how far a check-in has come */
+
+/* --- beginning --- */
+
+static int look(struct session *s, struct failure *failure)
+{
+    int r = isrfs_mountpoint_check(s->options->dir, &s->mountpoint, failure);
+    if (r < 0)
+        return r;
+    r = site_open(&s->site);
+    if (r < 0) {
+        failure->outcome = OUTCOME_FAILED; /* said */
+        return r;
+    }
+    r = isrfs_mountpoint_above(s->mountpoint, s->site->home, "the state folder", failure);
+    if (r < 0)
+        return r;
+    r = source_parse(s->site, s->options->source, s->options->locksrv, s->options->user,
+                     &s->source);
+    if (r < 0) {
+        failure->outcome = r == -EINVAL ? OUTCOME_USAGE : OUTCOME_FAILED; /* said */
+        return r;
+    }
+    s->read_only = s->options->read_only || s->source.version != 0;
+    if (s->source.server[0] != '/')
+        return 0;
+    return isrfs_mountpoint_above(s->mountpoint, s->source.server, "the lock server", failure);
+}
+
+static int check_out(struct session *s, struct failure *failure)
+{
+    unsigned flags = s->read_only ? CHECKOUT_READ_ONLY : 0;
+    int r = checkout_open(s->site, &s->source, flags, &s->checkout, failure);
+    if (r == -EALREADY) /* the last check-in was cut off after its end; that is cleaned now */
+        r = checkout_open(s->site, &s->source, flags, &s->checkout, failure);
+    if (r < 0) {
+        if (failure->outcome == OUTCOME_LOCKED && !s->read_only)
+            isrfs_requests_say_where(s->site, &s->source, failure);
+        return r;
+    }
+    const char *home = home_folder(s->checkout->src, failure);
+    return home ? isrfs_mountpoint_above(s->mountpoint, home, "the parcel's home", failure)
+                : -EPROTONOSUPPORT;
+}
+
+static size_t cache_bytes(const struct session *s)
+{
+    if (s->options->cache_bytes)
+        return s->options->cache_bytes;
+    return (size_t)strtoull(site_setting(s->site, "CACHE_SIZE", "0"), NULL, 10);
+}
+
+static int open_parcel(struct session *s, struct failure *failure)
+{
+    int r = checkout_parcel(s->checkout, cache_bytes(s), &s->parcel, failure);
+    if (r < 0 || s->read_only)
+        return r;
+    s->committer = committer_new(s->checkout, s->parcel);
+    if (!s->committer)
+        return failure_set(failure, OUTCOME_FAILED, "out of memory");
+    struct control_handlers handlers;
+    isrfs_requests_handlers(s, &handlers);
+    r = control_open(s->checkout->state_fd, &handlers, &s->control);
+    return r < 0 ? failure_set(failure, OUTCOME_FAILED, "cannot make the socket %s/control: %s",
+                               s->checkout->state_path, strerror(-r))
+                 : 0;
+}
+
+static int open_mount(struct session *s, struct failure *failure)
+{
+    sigset_t pending;
+    if (sigpending(&pending) == 0 &&
+        (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM)))
+        return failure_set(failure, OUTCOME_FAILED, "interrupted");
+    struct mount_config config = {
+        .checkout = s->checkout,
+        .parcel = s->parcel,
+        .committer = s->committer,
+        .source = s->options->source,
+        .mountpoint = s->mountpoint,
+        .options = s->options->mount,
+        .allow_other = s->options->allow_other,
+    };
+    struct mount *m = NULL;
+    int r = mount_open(&config, &m, failure);
+    LOCK_SCOPE(&s->status);
+    s->mount = m;
+    return r;
+}
+
+static int detach(const struct session *s, struct failure *failure)
+{
+    if (s->options->foreground)
+        return 0;
+    int dirfd = s->read_only ? s->site->fd : s->checkout->state_fd;
+    int r = isrfs_background_detach(dirfd);
+    return r < 0 ? failure_set(failure, OUTCOME_FAILED, "cannot go to the background: %s",
+                               strerror(-r))
+                 : 0;
+}
+
+/* --- ending --- */
+
+static void close_parcel(struct session *s)
+{
+    LOCK_SCOPE(&s->use);
+    pthread_mutex_lock(&s->status);
+    struct mount *m = s->mount;
+    s->mount = NULL;
+    pthread_mutex_unlock(&s->status);
+    mount_close(m);
+    committer_free(s->committer);
+    parcel_close(s->parcel);
+    s->committer = NULL;
+    s->parcel = NULL;
+}
+
+/* Releases what a check-out holds in this process. */
+static void let_go(struct session *s)
+{
+    control_close(s->control);
+    s->control = NULL;
+    checkout_close(s->checkout);
+    s->checkout = NULL;
+}
+
+/* After a failure to begin: the lock goes back where it came from, if it came for this. */
+static void put_back(struct session *s)
+{
+    close_parcel(s);
+    if (s->checkout && s->checkout->fresh && !s->read_only) {
+        struct checkin_result result;
+        struct failure failure = {0};
+        if (checkin(s->checkout, true, NULL, NULL, &result, &failure) < 0)
+            log_error("%s", failure.text);
+    }
+    let_go(s);
+}
+
+/* Nothing but memory holds what is not committed, so a full disk is waited for. A signal ends the
+ * wait. */
+static int commit_at_last(struct session *s, bool consistent)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    int r = committer_commit(s->committer, consistent);
+    for (int i = 0; r < 0 && i < RETRIES; i++) {
+        struct timespec pause = {.tv_sec = RETRY_SECONDS};
+        if (i == 0)
+            log_error("%s: the last changes cannot be written to %s (%s): trying again",
+                      s->source.parcel, s->checkout->state_path, strerror(-r));
+        control_progress(s->control, "waiting for space to keep the last changes", 0, 0);
+        if (sigtimedwait(&set, NULL, &pause) > 0)
+            return r;
+        r = committer_commit(s->committer, consistent);
+    }
+    return r;
+}
+
+struct report {
+    struct control *control;
+    time_t logged;
+};
+
+static void report_progress(void *ctx, const char *text, uint64_t done, uint64_t total)
+{
+    struct report *report = ctx;
+    control_progress(report->control, text, done, total);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - report->logged < LOG_SECONDS)
+        return;
+    report->logged = now.tv_sec;
+    if (total)
+        log_info("checking in: %s: %" PRIu64 " of %" PRIu64 " bytes", text, done, total);
+    else
+        log_info("checking in: %s", text);
+}
+
+static int check_in(struct session *s, struct failure *end)
+{
+    struct report report = {.control = s->control};
+    struct progress progress = {.report = report_progress, .ctx = &report};
+    struct checkin_result result = {0};
+    int r = checkin(s->checkout, true, NULL, &progress, &result, end);
+    if (r == 0)
+        failure_set(end, OUTCOME_DONE,
+                    result.changed ? "%s is checked in as version %" PRIu64 " (%" PRIu64
+                                     " objects, %" PRIu64 " bytes)"
+                                   : "%s was not changed since version %" PRIu64,
+                    s->source.parcel, result.version, result.objects, result.bytes);
+    return r;
+}
+
+/* Commit, check in, and tell everybody. */
+static enum outcome finish(struct session *s, bool busy)
+{
+    struct failure end = {0};
+    pthread_mutex_lock(&s->use); /* a checkpoint may still be under way */
+    int r = commit_at_last(s, !busy);
+    pthread_mutex_unlock(&s->use);
+    if (r < 0)
+        failure_set(&end, OUTCOME_FAILED,
+                    "%s: what was written after the last commit is lost: %s: %s (isr ci %s brings "
+                    "home what is kept)",
+                    s->source.parcel, s->checkout->state_path, strerror(-r), s->source.parcel);
+    close_parcel(s);
+    if (r == 0 && s->options->no_checkin)
+        failure_set(&end, OUTCOME_DONE,
+                    "%s stays checked out at this site: isr ci %s brings it home", s->source.parcel,
+                    s->source.parcel);
+    else if (r == 0)
+        check_in(s, &end);
+    if (end.outcome == OUTCOME_DONE)
+        log_info("%s", end.text);
+    else
+        log_error("%s", end.text);
+    control_finish(s->control, end.outcome, end.text);
+    return end.outcome;
+}
+
+static enum outcome serve(struct session *s)
+{
+    int r = mount_serve(s->mount);
+    if (r < 0)
+        log_error("%s: the mount ended: %s", s->source.parcel, strerror(-r));
+    enum outcome outcome = r < 0 ? OUTCOME_FAILED : OUTCOME_DONE;
+    if (s->read_only) {
+        close_parcel(s);
+    } else {
+        enum outcome end = finish(s, mount_was_busy(s->mount));
+        outcome = end != OUTCOME_DONE ? end : outcome;
+    }
+    let_go(s);
+    return outcome;
+}
+
+static int begin(struct session *s, struct failure *failure)
+{
+    int r = look(s, failure);
+    r = r < 0 ? r : check_out(s, failure);
+    r = r < 0 ? r : open_parcel(s, failure);
+    r = r < 0 ? r : open_mount(s, failure);
+    r = r < 0 ? r : detach(s, failure);
+    if (r < 0 && failure->outcome == OUTCOME_DONE)
+        failure_set(failure, outcome_of(r), "%s", strerror(-r));
+    return r;
+}
+
+enum outcome isrfs_session(const struct isrfs_options *options, struct isrfs_background *background)
+{
+    struct session s = {.options = options};
+    struct failure verdict = {0};
+    pthread_mutex_init(&s.use, NULL);
+    pthread_mutex_init(&s.status, NULL);
+    int r = begin(&s, &verdict);
+    if (r < 0)
+        put_back(&s);
+    else
+        verdict = (struct failure){0};
+    isrfs_background_tell(background, &verdict);
+    enum outcome outcome = r < 0 ? verdict.outcome : serve(&s);
+    source_free(&s.source);
+    site_close(s.site);
+    free(s.mountpoint);
+    pthread_mutex_destroy(&s.use);
+    pthread_mutex_destroy(&s.status);
+    return outcome;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The control socket of a running daemon (`control` in the parcel's state folder): how other
+ * commands of this site ask for a checkpoint and follow a check-in. One request a connection: a
+ * line "status", "checkpoint <percent-encoded comment>" or "wait"; the answers are lines of JSON,
+ * the last one of which has "done": {"outcome": n, "text": "..."}. Only this user can connect. */
+#ifndef ISRFS_FUSE_CONTROL_H
+#define ISRFS_FUSE_CONTROL_H
+
+#include "isrfs/sync/checkin.h"
+
+struct control;
+
+struct control_handlers {
+    /* Appends a JSON object with the daemon's state. */
+    int (*status)(void *ctx, struct buffer *out);
+    /* Makes a checkpoint; FAILURE says in its text how it went, also when it succeeded. */
+    int (*checkpoint)(void *ctx, const char *comment, const struct progress *progress,
+                      struct checkin_result *ret, struct failure *failure);
+    void *ctx;
+};
+
+/* Listens in the folder DIRFD, on a thread of its own. 0 or negative errno. */
+int control_open(int dirfd, const struct control_handlers *handlers, struct control **ret);
+
+/* Tells all that "wait" how far the daemon's check-in has come, and at last how it ended. Any
+ * thread. */
+void control_progress(struct control *c, const char *text, uint64_t done, uint64_t total);
+void control_finish(struct control *c, enum outcome outcome, const char *text);
+
+/* Ends the thread and removes the socket. NULL is allowed. */
+void control_close(struct control *c);
+
+/* The client's side: connects to the daemon whose state folder is DIRFD (-ENOENT, -ECONNREFUSED: no
+ * daemon), sends REQUEST, passes each progress line on, and returns 0 when the last answer has
+ * come; its outcome and text are then in FAILURE (OUTCOME_DONE for success); -EPIPE if the daemon
+ * ended without one. */
+struct control_client;
+int control_connect(int dirfd, struct control_client **ret);
+int control_request(struct control_client *c, const char *request, const struct progress *progress,
+                    struct buffer *ret_answer, struct failure *failure);
+void control_disconnect(struct control_client *c);
+
+#endif

@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The daemon is killed: what was fsynced is there at the next mount of this site, and comes home.
+. "$abs_top_srcdir/tests/functions.sh"
+requires_fuse
+
+random_file disk.img 3000000
+new_parcel vm disk.img
+random_file one 700000
+random_file two 300000
+cp disk.img expected
+dd if=one of=expected bs=100000 seek=3 conv=notrunc status=none
+dd if=two of=expected bs=100000 seek=20 conv=notrunc status=none
+
+mount_at site_a vm m
+pid=$(daemon_pid m)
+dd if=one of=m/disk.img bs=100000 seek=3 conv=notrunc,fsync status=none
+cp one m/first
+sync m/first
+mv m/first m/renamed
+sync m/renamed
+dd if=two of=m/disk.img bs=100000 seek=20 conv=notrunc,fsync status=none
+kill -s KILL "$pid"
+wait_gone "$pid"
+unmount_lazily m
+
+[ -n "$(holder vm)" ] || fail 'the lock was lost'
+fails 3 site_b isrfs vm n
+mount_at site_a vm m
+same expected m/disk.img
+same one m/renamed
+[ ! -e m/first ] || fail 'the old name is back'
+
+# Once more, and now `isr ci` without a mount does the rest.
+pid=$(daemon_pid m)
+cp two m/second
+sync m/second
+kill -s KILL "$pid"
+wait_gone "$pid"
+unmount_lazily m
+site_a isr ci --yes vm
+[ -z "$(holder vm)" ] || fail 'the lock is still held'
+mount_at site_b vm n
+same expected n/disk.img
+same one n/renamed
+same two n/second
+umount_at site_b n

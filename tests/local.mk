@@ -1,0 +1,90 @@
+# Tests of C modules are in the fragments; this file knows the shell tests and how all are run.
+include tests/lock.mk
+include tests/store.mk
+include tests/keyring.mk
+include tests/parcel.mk
+include tests/vmm.mk
+
+# What users get, end to end.
+SHELL_TESTS += \
+	tests/a-terabyte-costs-what-is-in-it.sh \
+	tests/checkpoint-keeps-the-lock.sh \
+	tests/damaged-chunk-is-eio-for-its-range-only.sh \
+	tests/disk-image-comes-back-at-second-site.sh \
+	tests/every-kind-of-write-reads-back.sh \
+	tests/export-equals-import.sh \
+	tests/files-and-folders-travel.sh \
+	tests/fusermount-returns-and-daemon-checks-in.sh \
+	tests/guest-suspends-here-resumes-there.sh \
+	tests/history-names-each-version.sh \
+	tests/home-that-cannot-be-written-is-said-at-check-out.sh \
+	tests/home-that-is-away-is-offline.sh \
+	tests/import-converts-qcow2.sh \
+	tests/import-makes-a-home-only-where-nothing-is.sh \
+	tests/import-notices-a-file-that-shrinks.sh \
+	tests/import-refuses-a-damaged-qcow2.sh \
+	tests/import-takes-an-empty-file.sh \
+	tests/kill-9-keeps-what-fsync-promised.sh \
+	tests/many-small-commits-add-up.sh \
+	tests/mount-by-mount-8-and-fstab.sh \
+	tests/mount-needs-the-lock.sh \
+	tests/mountpoint-must-be-an-empty-folder.sh \
+	tests/nothing-lies-on-disk-in-the-clear.sh \
+	tests/odd-paths-are-only-paths.sh \
+	tests/old-versions-can-be-read.sh \
+	tests/own-folders-below-the-mountpoint-are-refused.sh \
+	tests/second-mount-at-this-site-is-refused.sh \
+	tests/seeds-names-are-links.sh \
+	tests/sigterm-loses-nothing-written.sh \
+	tests/status-shows-what-is-here.sh \
+	tests/store-full-of-garbage-is-refused.sh \
+	tests/two-sites-at-once-one-wins.sh \
+	tests/umount-fails-if-anything-is-left-undone.sh \
+	tests/umount-waits-for-check-in.sh \
+	tests/unknown-parcel-is-said.sh \
+	tests/verify-finds-damage.sh \
+	tests/wrong-arguments-are-usage-errors.sh \
+	tests/wrong-secret-opens-nothing.sh
+
+# Checks of the source tree itself: quick, and run again by scripts/check's distcheck.
+TREE_TESTS = \
+	tests/check-layers.sh \
+	tests/docs-lint.sh
+
+SHELL_TESTS += $(TREE_TESTS)
+
+# `make check RUN_SHELL_TESTS=...` runs fewer of them.
+RUN_SHELL_TESTS = $(SHELL_TESTS)
+TESTS = $(UNIT_TESTS) $(RUN_SHELL_TESTS)
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = /bin/sh
+AM_TESTS_ENVIRONMENT = \
+	abs_top_srcdir='$(abs_top_srcdir)'; export abs_top_srcdir; \
+	abs_top_builddir='$(abs_top_builddir)'; export abs_top_builddir; \
+	ISR_LIBEXEC='$(abs_top_builddir)/libexec'; export ISR_LIBEXEC; \
+	CC='$(CC)'; export CC;
+
+EXTRA_DIST += $(SHELL_TESTS) tests/functions.sh tests/README
+
+# The helper programs in the shape that they are installed in, so that the programs run from here.
+noinst_DATA = libexec/ready
+libexec/ready: $(srcdir)/tests/local.mk
+	@$(MKDIR_P) libexec
+	$(AM_V_at)rm -f libexec/lockserver libexec/vmm-hooks
+	$(AM_V_at)$(LN_S) '$(abs_top_srcdir)/scripts/lockserver' libexec/lockserver
+	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/vmm-hooks' libexec/vmm-hooks
+	$(AM_V_GEN)touch $@
+CLEANFILES += libexec/ready libexec/lockserver libexec/vmm-hooks
+
+clean-local:
+	rm -rf tests/work libexec
+
+# Numbers against a plain file and a bare passthrough; see tests/bench/run.
+EXTRA_DIST += tests/bench/run
+EXTRA_PROGRAMS = tests/bench/passthrough
+tests_bench_passthrough_SOURCES = tests/bench/passthrough.c
+tests_bench_passthrough_LDADD = $(FUSE_LIBS)
+CLEANFILES += bench.json tests/bench/passthrough
+bench: all tests/bench/passthrough
+	$(AM_TESTS_ENVIRONMENT) /bin/sh '$(srcdir)/tests/bench/run'
+.PHONY: bench

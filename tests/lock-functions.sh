@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
+# shellcheck disable=SC2034 # variables are set for the tests
+# A lock server in a folder of its own, for the tests of its commands.
+
+set -u
+: "${top_srcdir:=${abs_top_srcdir:-${0%/*}/..}}"
+scripts=$(cd "$top_srcdir/scripts/lockserver" && pwd) || exit 1
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf -- "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+ISR_LOCKSRV_ROOT=$tmp/root
+export ISR_LOCKSRV_ROOT
+
+nl='
+'
+hex32=0123456789abcdef0123456789abcdef
+key_a=$hex32$hex32$hex32$hex32
+key_b=fedcba9876543210fedcba9876543210$hex32$hex32$hex32
+key_c=00000000000000000000000000000000$hex32$hex32$hex32
+
+fail()
+{
+    printf 'FAILED: %s\n' "$1" >&2
+    [ -z "${out-}${err-}" ] || printf 'stdout: %s\nstderr: %s\n' "$out" "$err" >&2
+    exit 1
+}
+
+# lock COMMAND WORD...: runs it with this test's standard input; sets status, out and err.
+lock()
+{
+    command=$1
+    shift
+    status=0
+    out=$("$scripts/$command" "$@" 2>"$tmp/err") || status=$?
+    err=$(cat "$tmp/err")
+}
+
+# expect STATUS [LINE...]: of the last command; standard output has these lines, and standard error
+# is one line, or none if the status is 0.
+expect()
+{
+    [ "$status" -eq "$1" ] || fail "$command: status $status instead of $1"
+    lines=$(wc -l <"$tmp/err")
+    case $status in
+    0) [ "$lines" -eq 0 ] || fail "$command: done, but wrote to standard error" ;;
+    *) [ "$lines" -eq 1 ] || fail "$command: $lines lines on standard error instead of one" ;;
+    esac
+    shift
+    for line; do
+        case $nl$out$nl in
+        *"$nl$line$nl"*) ;;
+        *) fail "$command: did not say $line" ;;
+        esac
+    done
+}
+
+# nonce NUMBER [BASE [EPOCH]]: one of its own for each number
+nonce()
+{
+    printf '1700000000-%s-%s-%032x' "${2-1}" "${3-1}" "$1"
+}
+
+create()
+{
+    lock isr_create_parcel ann "$1" <<EOF
+UUID:=$hex32
+SRC:=FILE:///srv/x%20y
+STORE:=$hex32
+KEYROOT:=$2
+SIZE:=1000
+NEWBYTES:=500
+SITE:=first:/home/ann
+EOF
+}
+
+# acquire PARCEL NONCE [SITE]
+acquire()
+{
+    lock isr_acquire_lock ann "$1" "$2" <<EOF
+SITE:=${3-here:/home/ann}
+EOF
+}
+
+# publish PARCEL NONCE BASE KEYROOT [release]
+publish()
+{
+    parcel=$1 with=$2 base=$3 key=$4
+    shift 4
+    lock isr_publish ann "$parcel" "$with" "$@" <<EOF
+BASE:=$base
+KEYROOT:=$key
+SIZE:=1000
+NEWBYTES:=20
+SITE:=here:/home/ann
+CONSISTENT:=yes
+COMMENT:=a%20comment
+EOF
+}

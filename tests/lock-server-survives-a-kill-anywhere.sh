@@ -1,0 +1,179 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Each command may be killed before any step that changes something on disk, and said again: the end
+# is the same as without the kill, also if another site came in between.
+# shellcheck source=tests/lock-functions.sh
+. "${0%/*}/lock-functions.sh"
+
+# A second copy of the commands, whose mv, sync, rm and mkdir count down and then kill the command.
+mkdir "$tmp/bin" "$tmp/killed"
+cp "$scripts"/* "$tmp/killed"
+sed -i "s|^PATH=|PATH=$tmp/bin:|" "$tmp/killed/isr_functions"
+grep -q "^PATH=$tmp/bin:/usr/bin" "$tmp/killed/isr_functions" || fail 'PATH is not where it was'
+for tool in mv sync rm mkdir; do
+    cat >"$tmp/bin/$tool" <<EOF
+#!/bin/sh
+PATH=/usr/bin:/bin
+read -r left <"$tmp/left"
+left=\$((left - 1))
+echo \$left >"$tmp/left"
+if [ \$left -eq 0 ]; then
+    kill -9 \$PPID
+    exit 1
+fi
+exec $tool "\$@"
+EOF
+    chmod +x "$tmp/bin/$tool"
+done
+whole=$scripts
+
+# kill_everywhere NAME: runs prepare_NAME once, then again and again do_NAME, killed at each step in
+# turn, between_NAME, do_NAME whole, and end_NAME.
+kill_everywhere()
+{
+    ISR_LOCKSRV_ROOT=$tmp/start
+    rm -rf "$tmp/start" "$tmp/root"
+    "prepare_$1"
+    ISR_LOCKSRV_ROOT=$tmp/root
+    step=0 killed=137
+    while [ "$killed" -ne 0 ]; do
+        step=$((step + 1))
+        [ "$step" -lt 60 ] || fail "$1: never ends"
+        rm -rf "$tmp/root"
+        [ ! -d "$tmp/start" ] || cp -a "$tmp/start" "$tmp/root"
+        echo "$step" >"$tmp/left"
+        scripts=$tmp/killed
+        "do_$1" 2>/dev/null
+        scripts=$whole
+        killed=$status
+        case $killed in
+        0 | 137) ;;
+        *) fail "$1, killed at step $step: status $killed" ;;
+        esac
+        "between_$1"
+        "do_$1"
+        "end_$1"
+    done
+    [ "$step" -gt 3 ] || fail "$1: only $step steps"
+    printf '%s: killed at each of %s steps\n' "$1" "$((step - 1))"
+}
+
+one=$(nonce 1)
+two=$(nonce 2 2)
+
+prepare_user() { :; }
+do_user() { lock isr_cat_user ann </dev/null; }
+between_user() { :; }
+end_user()
+{
+    expect 0 EPOCH:=1
+    first=$out
+    do_user
+    [ "$out" = "$first" ] || fail 'the secret changed'
+}
+
+prepare_create() { lock isr_cat_user ann </dev/null; }
+do_create() { create vm "$key_a"; }
+between_create() { :; }
+end_create()
+{
+    expect 0 VERSION:=1
+    lock isr_cat_keyroot ann vm </dev/null
+    expect 0 "KEYROOT:=$key_a"
+    lock isr_cat_parcel_cfg ann vm </dev/null
+    expect 0 "UUID:=$hex32" SRC:=FILE:///srv/x%20y "STORE:=$hex32"
+}
+
+prepare_acquire() { create vm "$key_a"; }
+do_acquire() { acquire vm "$one"; }
+between_acquire() { :; }
+end_acquire()
+{
+    expect 0 "NONCE:=$one" VERSION:=1
+    acquire vm "$(nonce 5)"
+    expect 3 HOLDER_SITE:=here:/home/ann
+}
+
+prepare_checkpoint()
+{
+    create vm "$key_a"
+    acquire vm "$one"
+}
+do_checkpoint() { publish vm "$one" 1 "$key_b"; }
+between_checkpoint() { :; }
+end_checkpoint()
+{
+    expect 0 VERSION:=2
+    lock isr_check_lock ann vm "$one" </dev/null
+    expect 0 STATE:=held VERSION:=2
+    lock isr_history ann vm </dev/null
+    [ "$(printf '%s\n' "$out" | wc -l)" -eq 2 ] || fail 'not two versions'
+}
+
+prepare_checkin() { prepare_checkpoint; }
+do_checkin() { publish vm "$one" 1 "$key_b" release; }
+between_checkin() { :; }
+end_checkin()
+{
+    expect 0 VERSION:=2
+    lock isr_check_lock ann vm "$one" </dev/null
+    expect 0 STATE:=published VERSION:=2
+    lock isr_list_parcel ann </dev/null
+    case $out in
+    'vm 2 '*' - 1000') ;;
+    *) fail 'the lock is still held' ;;
+    esac
+}
+
+# The same, but another site checks out in between: it gets the lock if, and only if, the version is
+# there.
+prepare_handover() { prepare_checkpoint; }
+do_handover() { publish vm "$one" 1 "$key_b" release; }
+between_handover()
+{
+    lock isr_cat_parcel_cfg ann vm </dev/null
+    case $out in
+    *VERSION:=2*) other=0 ;;
+    *) other=3 ;;
+    esac
+    acquire vm "$two"
+    expect "$other"
+}
+end_handover()
+{
+    expect 0 VERSION:=2
+    if [ "$other" -ne 0 ]; then
+        acquire vm "$two"
+        expect 0 VERSION:=2
+    fi
+    lock isr_check_lock ann vm "$two" </dev/null
+    expect 0 STATE:=held
+}
+
+prepare_release() { prepare_checkpoint; }
+do_release() { lock isr_release_lock ann vm "$one" </dev/null; }
+between_release() { :; }
+end_release()
+{
+    expect 0 RELEASED:=1
+    lock isr_check_lock ann vm "$one" </dev/null
+    expect 0 STATE:=released
+    acquire vm "$(nonce 6)"
+    expect 0
+}
+
+prepare_break() { prepare_checkpoint; }
+do_break() { lock isr_break_lock ann vm </dev/null; }
+between_break() { :; }
+end_break()
+{
+    expect 0
+    lock isr_check_lock ann vm "$one" </dev/null
+    expect 0 STATE:=broken
+    publish vm "$one" 1 "$key_b"
+    expect 3 LOST:=1
+}
+
+for name in user create acquire checkpoint checkin handover release break; do
+    kill_everywhere "$name"
+done

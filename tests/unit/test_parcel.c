@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An open parcel against a shadow copy in memory: seeded random writes, reads, truncations,
+ * zeroing, commits and reopenings; and the names. The log is a real one on disk, which is also the
+ * only store. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "isrfs/base/io.h"
+#include "isrfs/parcel/parcel.h"
+
+#define CHUNK CHUNK_SIZE_DEFAULT
+
+struct fixture {
+    char path[64];
+    int dirfd;
+    struct codec *codec;
+    struct pool *pool;
+    struct object_secret secret;
+    struct site_log *log;
+    struct counters counters;
+    struct object_ref catalog;
+    struct parcel *parcel;
+    size_t dirty_bytes;
+    uint64_t random;
+};
+
+static void open_parcel(struct fixture *f)
+{
+    uint8_t session[32] = {9};
+    struct site_log_config log_config = {
+        .dirfd = f->dirfd,
+        .folder = "log",
+        .session_key = session,
+        .identity = "uuid nonce",
+        .codec = f->codec,
+    };
+    assert_int_equal(site_log_open(&log_config, &f->log, NULL), 0);
+    struct parcel_config config = {
+        .codec = f->codec,
+        .store = site_log_store(f->log),
+        .log = f->log,
+        .secret = &f->secret,
+        .pool = f->pool,
+        .counters = &f->counters,
+        .cache_bytes = 4 << 20,
+        .dirty_bytes = f->dirty_bytes,
+    };
+    if (object_id_is_hole(&f->catalog.id)) {
+        struct catalog *empty = catalog_new();
+        empty->next_file_id = 2;
+        struct buffer object = {0};
+        assert_int_equal(catalog_encode(f->codec, &f->secret, empty, &object, &f->catalog), 0);
+        assert_int_equal(
+            store_put(site_log_store(f->log), &f->catalog.id, object.data, object.size), 0);
+        buffer_free(&object);
+        catalog_free(empty);
+    }
+    assert_int_equal(parcel_open(&config, &f->catalog, &f->parcel), 0);
+}
+
+static void commit(struct fixture *f)
+{
+    parcel_freeze(f->parcel);
+    assert_int_equal(parcel_flush(f->parcel, &f->catalog), 0);
+    parcel_thaw(f->parcel);
+    assert_int_equal(site_log_flush(f->log), 0);
+}
+
+static void close_parcel(struct fixture *f)
+{
+    parcel_close(f->parcel);
+    site_log_close(f->log);
+    f->parcel = NULL;
+}
+
+static void reopen(struct fixture *f)
+{
+    close_parcel(f);
+    open_parcel(f);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    strcpy(f->path, "/tmp/test_parcel.XXXXXX");
+    assert_non_null(mkdtemp(f->path));
+    f->dirfd = open(f->path, O_RDONLY | O_DIRECTORY);
+    struct codec_settings settings = {.method = CODEC_ZSTD};
+    f->codec = codec_new(&settings);
+    f->pool = pool_new(2, 64);
+    f->secret.bytes[0] = 3;
+    f->dirty_bytes = 1 << 20;
+    f->random = 20040601;
+    catalog_init_json();
+    open_parcel(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    if (f->parcel)
+        close_parcel(f);
+    pool_free(f->pool);
+    codec_free(f->codec);
+    close(f->dirfd);
+    io_remove_tree(AT_FDCWD, f->path);
+    free(f);
+    return 0;
+}
+
+/* xorshift64* (Vigna 2016) */
+static uint64_t next(struct fixture *f)
+{
+    f->random ^= f->random >> 12;
+    f->random ^= f->random << 25;
+    f->random ^= f->random >> 27;
+    return f->random * UINT64_C(2685821657736338717);
+}
+
+static uint64_t below(struct fixture *f, uint64_t limit)
+{
+    return next(f) % limit;
+}
+
+static uint64_t make(struct fixture *f, const char *name)
+{
+    struct parcel_attr attr;
+    assert_int_equal(parcel_create(f->parcel, CATALOG_ROOT, name, 0600, &attr), 0);
+    parcel_forget(f->parcel, attr.file_id, 1);
+    return attr.file_id;
+}
+
+#define SHADOW_MAX (20 * CHUNK)
+
+struct shadow {
+    uint8_t *data;
+    uint64_t size;
+};
+
+static void check_equal(struct fixture *f, uint64_t id, const struct shadow *s)
+{
+    struct parcel_attr attr;
+    assert_int_equal(parcel_getattr(f->parcel, id, &attr), 0);
+    assert_int_equal(attr.size, s->size);
+    uint8_t *data = malloc(SHADOW_MAX + 1);
+    assert_int_equal(parcel_read(f->parcel, id, data, SHADOW_MAX + 1, 0), s->size);
+    assert_memory_equal(data, s->data, s->size);
+    free(data);
+}
+
+static void random_range(struct fixture *f, uint64_t *offset, uint64_t *size)
+{
+    static const uint64_t sizes[] = {1, 511, 4096, 5000, CHUNK, 3 * CHUNK + 7};
+    *size = 1 + below(f, sizes[below(f, 6)]);
+    *offset = below(f, SHADOW_MAX - *size);
+    if (below(f, 2))
+        *offset = *offset / 4096 * 4096;
+}
+
+static void step_write(struct fixture *f, uint64_t id, struct shadow *s)
+{
+    uint64_t offset, size;
+    random_range(f, &offset, &size);
+    if (offset > s->size)
+        memset(s->data + s->size, 0, offset - s->size);
+    uint64_t seed = next(f);
+    for (uint64_t i = 0; i < size; i++)
+        s->data[offset + i] = (uint8_t)(seed >> (i % 56));
+    assert_int_equal(parcel_write(f->parcel, id, s->data + offset, size, offset), size);
+    if (offset + size > s->size)
+        s->size = offset + size;
+}
+
+static void step_zero(struct fixture *f, uint64_t id, struct shadow *s)
+{
+    uint64_t offset, size;
+    random_range(f, &offset, &size);
+    bool keep = below(f, 2);
+    assert_int_equal(parcel_zero(f->parcel, id, offset, size, keep), 0);
+    uint64_t end = offset + size;
+    if (!keep && end > s->size) {
+        memset(s->data + s->size, 0, end - s->size);
+        s->size = end;
+    }
+    if (offset < s->size)
+        memset(s->data + offset, 0, (end < s->size ? end : s->size) - offset);
+}
+
+static void step_truncate(struct fixture *f, uint64_t id, struct shadow *s)
+{
+    uint64_t size = below(f, SHADOW_MAX);
+    assert_int_equal(parcel_truncate(f->parcel, id, size), 0);
+    if (size > s->size)
+        memset(s->data + s->size, 0, size - s->size);
+    s->size = size;
+}
+
+static void step_seek(struct fixture *f, uint64_t id, const struct shadow *s)
+{
+    if (s->size == 0)
+        return;
+    uint64_t from = below(f, s->size), hole, data;
+    assert_int_equal(parcel_seek(f->parcel, id, from, false, &hole), 0);
+    assert_true(hole >= from && hole <= s->size);
+    int r = parcel_seek(f->parcel, id, from, true, &data);
+    assert_true(r == 0 || r == -ENXIO);
+    /* what is skipped as a hole must be zeros */
+    uint64_t end = r == 0 ? data : s->size;
+    for (uint64_t i = from; i < end; i++)
+        assert_int_equal(s->data[i], 0);
+}
+
+static void files_read_as_they_were_written(void **state)
+{
+    struct fixture *f = *state;
+    print_message("seed %llu\n", (unsigned long long)f->random);
+    uint64_t ids[2] = {make(f, "disk.img"), make(f, "other")};
+    struct shadow shadows[2] = {{calloc(1, SHADOW_MAX), 0}, {calloc(1, SHADOW_MAX), 0}};
+    for (int i = 0; i < 3000; i++) {
+        size_t which = below(f, 2);
+        struct shadow *s = &shadows[which];
+        uint64_t dice = below(f, 100);
+        if (dice < 60)
+            step_write(f, ids[which], s);
+        else if (dice < 72)
+            step_zero(f, ids[which], s);
+        else if (dice < 78)
+            step_truncate(f, ids[which], s);
+        else if (dice < 90)
+            step_seek(f, ids[which], s);
+        else if (dice < 94)
+            check_equal(f, ids[which], s);
+        else
+            commit(f);
+        if (i % 100 == 99) {
+            commit(f);
+            reopen(f);
+            check_equal(f, ids[0], &shadows[0]);
+            check_equal(f, ids[1], &shadows[1]);
+        }
+    }
+    free(shadows[0].data);
+    free(shadows[1].data);
+}
+
+static void what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = make(f, "disk.img");
+    assert_int_equal(parcel_write(f->parcel, id, "before", 6, 5 * CHUNK), 6);
+    commit(f);
+    assert_int_equal(parcel_write(f->parcel, id, "after!", 6, 5 * CHUNK), 6);
+    make(f, "never");
+    reopen(f);
+    char text[7] = "";
+    assert_int_equal(parcel_read(f->parcel, id, text, 6, 5 * CHUNK), 6);
+    assert_string_equal(text, "before");
+    struct parcel_attr attr;
+    assert_int_equal(parcel_find(f->parcel, "never", &attr), -ENOENT);
+}
+
+static void growing_after_shrinking_shows_zeros(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = make(f, "disk.img");
+    uint8_t *data = malloc(4 * CHUNK), *zeros = calloc(1, 4 * CHUNK);
+    memset(data, 0xee, 4 * CHUNK);
+    assert_int_equal(parcel_write(f->parcel, id, data, 4 * CHUNK, 0), 4 * CHUNK);
+    commit(f);
+    reopen(f);
+    assert_int_equal(parcel_truncate(f->parcel, id, CHUNK + 100), 0);
+    assert_int_equal(parcel_truncate(f->parcel, id, 4 * CHUNK), 0);
+    commit(f);
+    reopen(f);
+    assert_int_equal(parcel_read(f->parcel, id, data, 4 * CHUNK, 0), 4 * CHUNK);
+    assert_memory_equal(data + CHUNK + 100, zeros, 3 * CHUNK - 100);
+    assert_int_equal(data[CHUNK + 99], 0xee);
+    free(data);
+    free(zeros);
+}
+
+static void holes_cost_nothing(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = make(f, "disk.img");
+    assert_int_equal(parcel_truncate(f->parcel, id, UINT64_C(1) << 50), 0);
+    assert_int_equal(parcel_write(f->parcel, id, "x", 1, UINT64_C(1) << 49), 1);
+    commit(f);
+    assert_int_equal(parcel_zero(f->parcel, id, 4096, UINT64_C(1) << 48, true), 0);
+    commit(f);
+    uint64_t bytes, objects;
+    site_log_usage(f->log, &bytes, &objects);
+    assert_true(objects < 20);
+    uint64_t at;
+    assert_int_equal(parcel_seek(f->parcel, id, 0, true, &at), 0);
+    assert_int_equal(at, UINT64_C(1) << 49);
+}
+
+static void an_unlinked_file_lives_until_it_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct parcel_attr attr;
+    assert_int_equal(parcel_create(f->parcel, CATALOG_ROOT, "a", 0600, &attr), 0);
+    assert_int_equal(parcel_write(f->parcel, attr.file_id, "hello", 5, 0), 5);
+    assert_int_equal(parcel_unlink(f->parcel, CATALOG_ROOT, "a"), 0);
+    commit(f);
+    char text[6] = "";
+    assert_int_equal(parcel_read(f->parcel, attr.file_id, text, 5, 0), 5);
+    assert_string_equal(text, "hello");
+    parcel_forget(f->parcel, attr.file_id, 1);
+    assert_int_equal(parcel_getattr(f->parcel, attr.file_id, &attr), -ENOENT);
+}
+
+static void names_follow_the_rules_of_rename(void **state)
+{
+    struct fixture *f = *state;
+    struct parcel *p = f->parcel;
+    struct parcel_attr a, b, file;
+    assert_int_equal(parcel_mkdir(p, CATALOG_ROOT, "a", 0700, &a), 0);
+    assert_int_equal(parcel_mkdir(p, a.file_id, "b", 0700, &b), 0);
+    assert_int_equal(parcel_create(p, b.file_id, "file", 0600, &file), 0);
+    assert_int_equal(parcel_rename(p, CATALOG_ROOT, "a", b.file_id, "a", false), -EINVAL);
+    assert_int_equal(parcel_rename(p, b.file_id, "file", CATALOG_ROOT, "a", false), -EISDIR);
+    assert_int_equal(parcel_rename(p, CATALOG_ROOT, "a", b.file_id, "file", false), -EINVAL);
+    assert_int_equal(parcel_rmdir(p, a.file_id, "b"), -ENOTEMPTY);
+    assert_int_equal(parcel_rename(p, b.file_id, "file", CATALOG_ROOT, "top", false), 0);
+    assert_int_equal(parcel_create(p, CATALOG_ROOT, "c", 0600, &file), 0);
+    assert_int_equal(parcel_rename(p, CATALOG_ROOT, "top", CATALOG_ROOT, "c", true), -EEXIST);
+    assert_int_equal(parcel_rename(p, CATALOG_ROOT, "top", CATALOG_ROOT, "c", false), 0);
+    assert_int_equal(parcel_rmdir(p, a.file_id, "b"), 0);
+    assert_int_equal(parcel_create(p, CATALOG_ROOT, ".isrfs", 0600, &file), -EPERM);
+    assert_int_equal(parcel_create(p, CATALOG_ROOT, "bad\xff", 0600, &file), -EILSEQ);
+    commit(f);
+    reopen(f);
+    assert_int_equal(parcel_find(f->parcel, "c", &file), 0);
+    assert_int_equal(parcel_find(f->parcel, "top", &file), -ENOENT);
+    assert_int_equal(parcel_find(f->parcel, "a", &file), 0);
+    assert_true(file.is_folder);
+}
+
+static void memory_for_changes_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = make(f, "disk.img");
+    uint8_t *data = malloc(CHUNK);
+    for (uint64_t i = 0; i < 200; i++) {
+        memset(data, (int)i + 1, CHUNK);
+        assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
+        struct parcel_usage usage;
+        parcel_usage(f->parcel, &usage);
+        assert_true(usage.dirty_bytes <= f->dirty_bytes + CHUNK);
+    }
+    for (uint64_t i = 0; i < 200; i++) {
+        assert_int_equal(parcel_read(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
+        assert_int_equal(data[0], i + 1);
+        assert_int_equal(data[CHUNK - 1], i + 1);
+    }
+    free(data);
+}
+
+struct worker {
+    struct fixture *f;
+    uint64_t id;
+    unsigned number;
+    pthread_t thread;
+};
+
+/* Each worker has every fourth 4 KiB block, so that all of them share all chunks. */
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    uint8_t block[4096], back[4096];
+    uint64_t random = w->number + 1;
+    uint8_t last[64] = {0};
+    for (int i = 0; i < 2000; i++) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        uint64_t slot = random >> 58;
+        uint64_t offset = (slot * 4 + w->number) * 4096;
+        if (random >> 20 & 1) {
+            memset(block, (int)(random >> 8), sizeof block);
+            if (parcel_write(w->f->parcel, w->id, block, sizeof block, offset) != sizeof block)
+                return "a write failed";
+            last[slot] = (uint8_t)(random >> 8);
+        } else {
+            ssize_t n = parcel_read(w->f->parcel, w->id, back, sizeof back, offset);
+            memset(block, last[slot], sizeof block);
+            if (n < 0 || memcmp(block, back, (size_t)n) != 0)
+                return "a read was wrong";
+        }
+    }
+    return NULL;
+}
+
+static void threads_that_share_chunks_see_their_own_writes(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = make(f, "disk.img");
+    struct worker workers[4];
+    for (unsigned i = 0; i < 4; i++) {
+        workers[i] = (struct worker){.f = f, .id = id, .number = i};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (int i = 0; i < 20; i++)
+        commit(f);
+    for (unsigned i = 0; i < 4; i++) {
+        void *problem;
+        pthread_join(workers[i].thread, &problem);
+        assert_null(problem);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(files_read_as_they_were_written),
+        TEST(what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there),
+        TEST(growing_after_shrinking_shows_zeros),
+        TEST(holes_cost_nothing),
+        TEST(an_unlinked_file_lives_until_it_is_forgotten),
+        TEST(names_follow_the_rules_of_rename),
+        TEST(memory_for_changes_is_bounded),
+        TEST(threads_that_share_chunks_see_their_own_writes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

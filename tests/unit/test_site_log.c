@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The site log: what was flushed is there after the process has gone, and damage is never taken for
+ * the torn end of a crash. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "isrfs/base/io.h"
+#include "isrfs/base/secret.h"
+#include "isrfs/parcel/segment.h"
+#include "isrfs/parcel/site_log.h"
+
+struct fixture {
+    char path[64];
+    int dirfd;
+    struct codec *codec;
+    uint8_t session[32];
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    strcpy(f->path, "/tmp/test_site_log.XXXXXX");
+    assert_non_null(mkdtemp(f->path));
+    f->dirfd = open(f->path, O_RDONLY | O_DIRECTORY);
+    struct codec_settings settings = {.method = CODEC_STORED};
+    f->codec = codec_new(&settings);
+    memset(f->session, 7, sizeof f->session);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    close(f->dirfd);
+    io_remove_tree(AT_FDCWD, f->path);
+    codec_free(f->codec);
+    free(f);
+    return 0;
+}
+
+static int try_open(struct fixture *f, struct site_log **ret, struct site_log_found *found)
+{
+    struct site_log_config config = {
+        .dirfd = f->dirfd,
+        .folder = "log",
+        .session_key = f->session,
+        .identity = "uuid nonce",
+        .codec = f->codec,
+    };
+    return site_log_open(&config, ret, found);
+}
+
+static struct site_log *open_log(struct fixture *f, struct site_log_found *found)
+{
+    struct site_log *log = NULL;
+    assert_int_equal(try_open(f, &log, found), 0);
+    return log;
+}
+
+/* An object whose bytes follow from SEED. */
+static struct object_ref put(struct fixture *f, struct site_log *log, unsigned seed, size_t size)
+{
+    struct object_secret secret = {{1}};
+    uint8_t *chunk = malloc(size);
+    for (size_t i = 0; i < size; i++)
+        chunk[i] = (uint8_t)(((seed + 1) * 2654435761u >> (i % 24)) ^ (i * seed >> 3) ^ i >> 8);
+    struct buffer object = {0};
+    struct object_ref ref;
+    assert_int_equal(codec_encode_chunk(f->codec, &secret, chunk, size, &object, &ref), 0);
+    assert_int_equal(store_put(site_log_store(log), &ref.id, object.data, object.size), 0);
+    buffer_free(&object);
+    free(chunk);
+    return ref;
+}
+
+static bool there(struct site_log *log, const struct object_ref *ref)
+{
+    struct buffer object = {0};
+    int r = store_get(site_log_store(log), &ref->id, &object);
+    buffer_free(&object);
+    return r == 0;
+}
+
+static void put_root(struct site_log *log, uint64_t version)
+{
+    struct site_root root = {.base_version = version, .consistent = true};
+    memset(&root.current, (int)version, sizeof root.current);
+    assert_int_equal(site_log_put_root(log, &root), 0);
+    assert_int_equal(site_log_flush(log), 0);
+}
+
+static uint64_t newest(struct site_log *log)
+{
+    struct site_root root = {0};
+    assert_int_equal(site_log_newest_root(log, &root), 0);
+    return root.base_version;
+}
+
+static void flip(struct fixture *f, const char *name, off_t offset)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/log/%s", f->path, name);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    uint8_t byte;
+    assert_int_equal(pread(fd, &byte, 1, offset), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, offset), 1);
+    close(fd);
+}
+
+static void objects_and_the_newest_root_are_there_when_it_is_opened_again(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    struct object_ref refs[50];
+    for (unsigned i = 0; i < 50; i++)
+        refs[i] = put(f, log, i, 16384);
+    put_root(log, 1);
+    put_root(log, 2);
+    site_log_close(log);
+
+    struct site_log_found found;
+    log = open_log(f, &found);
+    assert_int_equal(found.objects, 50);
+    assert_int_equal(newest(log), 2);
+    for (unsigned i = 0; i < 50; i++)
+        assert_true(there(log, &refs[i]));
+    site_log_close(log);
+}
+
+static void an_object_is_kept_once(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put(f, log, 1, 16384);
+    uint64_t before, after, objects;
+    site_log_usage(log, &before, &objects);
+    put(f, log, 1, 16384);
+    site_log_usage(log, &after, &objects);
+    assert_int_equal(before, after);
+    assert_int_equal(objects, 1);
+    site_log_close(log);
+}
+
+static void a_log_larger_than_a_segment_is_read_back_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    enum { COUNT_OF = 24 };
+    struct object_ref refs[COUNT_OF];
+    for (unsigned i = 0; i < COUNT_OF; i++)
+        refs[i] = put(f, log, i, 4u << 20);
+    put_root(log, 3);
+    site_log_close(log);
+    struct site_log_found found;
+    log = open_log(f, &found);
+    assert_true(found.segments > 1);
+    for (unsigned i = 0; i < COUNT_OF; i++)
+        assert_true(there(log, &refs[i]));
+    site_log_close(log);
+}
+
+static void each_opening_writes_to_a_segment_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    for (uint64_t i = 1; i <= 4; i++) {
+        struct site_log_found found;
+        struct site_log *log = open_log(f, &found);
+        assert_int_equal(found.segments, i - 1);
+        put_root(log, i);
+        site_log_close(log);
+    }
+    struct site_log *log = open_log(f, NULL);
+    assert_int_equal(newest(log), 4);
+    site_log_close(log);
+}
+
+static void the_torn_end_of_a_crash_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put_root(log, 1);
+    uint64_t bytes, objects;
+    site_log_usage(log, &bytes, &objects);
+    put_root(log, 2);
+    site_log_close(log);
+    flip(f, "0000000000000001", (off_t)bytes + 40); /* in the last record */
+
+    struct site_log_found found;
+    log = open_log(f, &found);
+    assert_int_equal(newest(log), 1);
+    assert_true(found.torn_bytes > 0);
+    site_log_close(log);
+}
+
+static void damage_to_what_was_flushed_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put_root(log, 1); /* the second root's record says that this one was flushed */
+    put_root(log, 2);
+    put_root(log, 3);
+    site_log_close(log);
+    /* the first record stays good, so that it is no wrong key; the second is damaged, and... */
+    flip(f, "0000000000000001",
+         SEGMENT_HEADER_SIZE + (off_t)segment_record_size(16 + 192 + 1) + 40);
+    log = open_log(f, NULL);
+    /* ...nothing after it can be read either, so no promise about it is known: the end is torn
+     * there */
+    assert_int_equal(newest(log), 1);
+    put_root(log, 9); /* says so of the segment before */
+    site_log_close(log);
+    flip(f, "0000000000000001", SEGMENT_HEADER_SIZE + 40); /* now below what is promised */
+    assert_int_equal(try_open(f, &log, NULL), -EBADMSG);
+}
+
+static void a_missing_segment_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct site_log *log = open_log(f, NULL);
+        put_root(log, i);
+        site_log_close(log);
+    }
+    char path[128];
+    snprintf(path, sizeof path, "%s/log/0000000000000002", f->path);
+    assert_int_equal(unlink(path), 0);
+    struct site_log *log = NULL;
+    assert_int_equal(try_open(f, &log, NULL), -EBADMSG);
+}
+
+static void another_session_key_opens_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put_root(log, 1);
+    site_log_close(log);
+    f->session[0] ^= 1;
+    assert_int_equal(try_open(f, &log, NULL), -EBADMSG);
+    f->session[0] ^= 1;
+    log = open_log(f, NULL);
+    assert_int_equal(newest(log), 1);
+    site_log_close(log);
+}
+
+static void a_segment_whose_making_was_cut_short_is_no_damage(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put_root(log, 1);
+    site_log_close(log);
+    char path[128];
+    snprintf(path, sizeof path, "%s/log/0000000000000002", f->path);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    log = open_log(f, NULL);
+    assert_int_equal(newest(log), 1);
+    put_root(log, 2);
+    site_log_close(log);
+    log = open_log(f, NULL);
+    assert_int_equal(newest(log), 2);
+    site_log_close(log);
+}
+
+static void restarting_leaves_the_root_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    struct object_ref ref = put(f, log, 5, 65536);
+    put_root(log, 1);
+    struct site_root root = {.base_version = 8};
+    assert_int_equal(site_log_restart(log, &root), 0);
+    assert_false(there(log, &ref));
+    struct object_ref later = put(f, log, 6, 65536);
+    put_root(log, 9);
+    site_log_close(log);
+    struct site_log_found found;
+    log = open_log(f, &found);
+    assert_int_equal(found.segments, 1);
+    assert_int_equal(newest(log), 9);
+    assert_true(there(log, &later));
+    site_log_close(log);
+}
+
+static void nothing_in_it_is_in_the_clear(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    struct site_root root = {.base_version = 1};
+    memset(&root.current.key, 'K', sizeof root.current.key);
+    assert_int_equal(site_log_put_root(log, &root), 0);
+    assert_int_equal(site_log_flush(log), 0);
+    site_log_close(log);
+    struct buffer all = {0};
+    char path[128];
+    snprintf(path, sizeof path, "%s/log/0000000000000001", f->path);
+    assert_int_equal(io_read_file(AT_FDCWD, path, SEGMENT_SIZE, &all), 0);
+    assert_null(memmem(all.data, all.size, "KKKKKKKK", 8));
+    buffer_free(&all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(objects_and_the_newest_root_are_there_when_it_is_opened_again),
+        TEST(an_object_is_kept_once),
+        TEST(a_log_larger_than_a_segment_is_read_back_whole),
+        TEST(each_opening_writes_to_a_segment_of_its_own),
+        TEST(the_torn_end_of_a_crash_is_left_out),
+        TEST(damage_to_what_was_flushed_is_refused),
+        TEST(a_missing_segment_is_refused),
+        TEST(another_session_key_opens_nothing),
+        TEST(a_segment_whose_making_was_cut_short_is_no_damage),
+        TEST(restarting_leaves_the_root_alone),
+        TEST(nothing_in_it_is_in_the_clear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

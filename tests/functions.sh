@@ -210,6 +210,13 @@ fails() {
     [ -s "$said" ] || fail "not a word on standard error from: $*"
 }
 
+# says PATTERN...: its last line has each of these in it; lines before that may tell details.
+says() {
+    for pattern in "$@"; do
+        tail -n 1 "$said" | grep -q -i -e "$pattern" || fail "'$pattern' is not said: $(cat "$said")"
+    done
+}
+
 # in_one_line PATTERN...: the last failure was told in one line, which has each of these in it.
 in_one_line() {
     [ "$(wc -l <"$said")" -eq 1 ] || fail "more than one line: $(cat "$said")"

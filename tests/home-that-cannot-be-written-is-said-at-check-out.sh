@@ -13,7 +13,7 @@ else
     find "$home" -type d -exec chmod a-w '{}' +
 fi
 fails 6 site_a isrfs vm m
-in_one_line "$home"
+says "$home"
 [ -z "$(holder vm)" ] || fail 'the lock is kept'
 # To read, it is good enough.
 site_a isrfs vm@1 m

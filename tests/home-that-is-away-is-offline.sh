@@ -9,7 +9,7 @@ random_file disk.img 300000
 new_parcel vm disk.img
 refused() {
     fails 6 site_a isrfs vm m
-    in_one_line "$home"
+    says "$home"
     if mountpoint -q m; then
         fail 'mounted'
     fi

@@ -8,7 +8,7 @@ random_file disk.img 300000
 mkdir "$home"
 printf 'mine\n' >"$home/notes"
 fails 1 site_a isr import --src "FILE://$home" vm disk.img
-in_one_line "$home"
+says "$home"
 [ "$(ls -A "$home")" = notes ] || fail 'something was made there'
 no_parcel
 fails 6 site_a isr import --src "FILE://$tmp/no/such/parent" vm disk.img

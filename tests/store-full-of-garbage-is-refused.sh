@@ -38,6 +38,6 @@ while IFS= read -r object; do
     } >"$object"
 done <objects
 fails 5 site_b isrfs vm n
-in_one_line vm
+says vm
 fails 5 site_b isr verify --all vm
 [ -z "$(holder vm)" ] || fail 'the lock is kept'

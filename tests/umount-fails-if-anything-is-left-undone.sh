@@ -13,7 +13,7 @@ random_file m/new 5000000
 cp m/new new
 mv "$home" away
 fails 6 site_a isr umount m
-in_one_line 'isr ci'
+says 'isr ci'
 wait_gone "$pid"
 [ -n "$(holder vm)" ] || fail 'the lock was given back though nothing is at home'
 site_a isr status vm >status.out || fail 'no status'

@@ -16,7 +16,7 @@ for command in 'isrfs nosuch m' 'isr mount nosuch m' 'isr co nosuch' 'isr ci nos
     in_one_line nosuch
 done
 fails 4 site_a isrfs vm@7 m
-in_one_line 7
+in_one_line 'no such version'
 fails 4 site_a isr export vm nosuch.img out
 in_one_line nosuch.img
 [ ! -e out ] || fail 'an output file was made'

@@ -20,7 +20,7 @@ for digit in 1 64 65 128; do
     ! cmp -s good bad || fail 'found no keyroot to change'
     cat bad >"$versions"
     fails 5 site_a isrfs vm m
-    in_one_line vm
+    says vm
     if mountpoint -q m; then
         fail 'mounted'
     fi

@@ -26,12 +26,18 @@ struct folder_size {
     uint64_t bytes;
 };
 
+/* Segments are allocated ahead: what was not written yet is a hole. */
 static int add_size(void *ctx, const char *name)
 {
     struct folder_size *f = ctx;
-    struct stat st;
-    if (fstatat(f->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-        f->bytes += (uint64_t)st.st_size;
+    CLEANUP_CLOSE int fd = io_open_read(f->dirfd, name);
+    for (off_t end = 0; fd >= 0;) {
+        off_t start = lseek(fd, end, SEEK_DATA);
+        end = start < 0 ? -1 : lseek(fd, start, SEEK_HOLE);
+        if (end <= start)
+            break;
+        f->bytes += (uint64_t)(end - start);
+    }
     return 0;
 }
 

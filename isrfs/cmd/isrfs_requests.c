@@ -11,6 +11,8 @@
 static int ending_status(const struct session *s, struct buffer *out)
 {
     const struct checkout *c = s->checkout;
+    if (!c)
+        return -ENOTCONN;
     json_t *object =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:I, s:s?, s:n, s:i}", "state",
                   "checking in", "source", s->options->source, "server", c->source.server, "user",

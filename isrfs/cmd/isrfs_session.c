@@ -135,13 +135,20 @@ static void close_parcel(struct session *s)
     s->parcel = NULL;
 }
 
-/* Releases what a check-out holds in this process. */
-static void let_go(struct session *s)
+/* Releases what a check-out holds in this process, and tells those who wait for that how it ENDED
+ * (NULL: there is nothing to tell): when they hear it, the parcel can be used again. */
+static void let_go(struct session *s, const struct failure *ended)
 {
+    if (s->control)
+        control_retire(s->control);
+    pthread_mutex_lock(&s->status);
+    struct checkout *c = steal_ptr(s->checkout);
+    pthread_mutex_unlock(&s->status);
+    checkout_close(c);
+    if (s->control && ended)
+        control_finish(s->control, ended->outcome, ended->text);
     control_close(s->control);
     s->control = NULL;
-    checkout_close(s->checkout);
-    s->checkout = NULL;
 }
 
 /* After a failure to begin: the lock goes back where it came from, if it came for this. */
@@ -154,7 +161,7 @@ static void put_back(struct session *s)
         if (checkin(s->checkout, true, NULL, NULL, &result, &failure) < 0)
             log_error("%s", failure.text);
     }
-    let_go(s);
+    let_go(s, NULL);
 }
 
 /* Nothing but memory holds what is not committed, so a full disk is waited for. A signal ends the
@@ -214,47 +221,42 @@ static int check_in(struct session *s, struct failure *end)
     return r;
 }
 
-/* Commit, check in, and tell everybody. */
-static enum outcome finish(struct session *s, bool busy)
+/* Commit and check in. */
+static void finish(struct session *s, bool busy, struct failure *end)
 {
-    struct failure end = {0};
     pthread_mutex_lock(&s->use); /* a checkpoint may still be under way */
     int r = commit_at_last(s, !busy);
     pthread_mutex_unlock(&s->use);
     if (r < 0)
-        failure_set(&end, OUTCOME_FAILED,
+        failure_set(end, OUTCOME_FAILED,
                     "%s: what was written after the last commit is lost: %s: %s (isr ci %s brings "
                     "home what is kept)",
                     s->source.parcel, s->checkout->state_path, strerror(-r), s->source.parcel);
     close_parcel(s);
     if (r == 0 && s->options->no_checkin)
-        failure_set(&end, OUTCOME_DONE,
+        failure_set(end, OUTCOME_DONE,
                     "%s stays checked out at this site: isr ci %s brings it home", s->source.parcel,
                     s->source.parcel);
     else if (r == 0)
-        check_in(s, &end);
-    if (end.outcome == OUTCOME_DONE)
-        log_info("%s", end.text);
+        check_in(s, end);
+    if (end->outcome == OUTCOME_DONE)
+        log_info("%s", end->text);
     else
-        log_error("%s", end.text);
-    control_finish(s->control, end.outcome, end.text);
-    return end.outcome;
+        log_error("%s", end->text);
 }
 
 static enum outcome serve(struct session *s)
 {
+    struct failure end = {0};
     int r = mount_serve(s->mount);
     if (r < 0)
         log_error("%s: the mount ended: %s", s->source.parcel, strerror(-r));
-    enum outcome outcome = r < 0 ? OUTCOME_FAILED : OUTCOME_DONE;
-    if (s->read_only) {
+    if (s->read_only)
         close_parcel(s);
-    } else {
-        enum outcome end = finish(s, mount_was_busy(s->mount));
-        outcome = end != OUTCOME_DONE ? end : outcome;
-    }
-    let_go(s);
-    return outcome;
+    else
+        finish(s, mount_was_busy(s->mount), &end);
+    let_go(s, &end);
+    return r < 0 && end.outcome == OUTCOME_DONE ? OUTCOME_FAILED : end.outcome;
 }
 
 static int begin(struct session *s, struct failure *failure)

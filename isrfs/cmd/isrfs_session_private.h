@@ -18,8 +18,8 @@ struct session {
     struct site *site;
     struct source source;
     bool read_only;
-    struct checkout *checkout;
     pthread_mutex_t use, status;
+    struct checkout *checkout;   /* status */
     struct parcel *parcel;       /* use and status */
     struct committer *committer; /* use and status */
     struct mount *mount;         /* use and status; NULL once it has ended */

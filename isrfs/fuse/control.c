@@ -55,6 +55,7 @@ struct news { /* how far a piece of work has come */
 struct control {
     struct control_handlers handlers;
     int dirfd, listener, wake;
+    bool retired; /* the owner's; is the name gone? */
     pthread_t thread;
     struct client clients[CLIENTS_MAX];
     size_t count;
@@ -373,11 +374,18 @@ void control_finish(struct control *c, enum outcome outcome, const char *text)
     wake(c);
 }
 
+void control_retire(struct control *c)
+{
+    if (!c->retired)
+        io_unlink(c->dirfd, CONTROL_NAME);
+    c->retired = true;
+}
+
 void control_close(struct control *c)
 {
     if (!c)
         return;
-    io_unlink(c->dirfd, CONTROL_NAME);
+    control_retire(c);
     pthread_mutex_lock(&c->lock);
     c->stop = true;
     pthread_mutex_unlock(&c->lock);

@@ -27,7 +27,11 @@ int control_open(int dirfd, const struct control_handlers *handlers, struct cont
 void control_progress(struct control *c, const char *text, uint64_t done, uint64_t total);
 void control_finish(struct control *c, enum outcome outcome, const char *text);
 
-/* Ends the thread and removes the socket. NULL is allowed. */
+/* Removes the socket's name: nobody new can ask, who is connected stays. To be called before the
+ * parcel's lock at this site is let go, since the next daemon puts its own socket there. */
+void control_retire(struct control *c);
+
+/* Ends the thread and removes the socket, unless it is retired. NULL is allowed. */
 void control_close(struct control *c);
 
 /* The client's side: connects to the daemon whose state folder is DIRFD (-ENOENT, -ECONNREFUSED: no

@@ -15,8 +15,7 @@ struct timespec file_now(void)
     return now;
 }
 
-/* With p->names held. */
-static struct file *find_id(struct parcel *p, uint64_t file_id)
+struct file *file_find(struct parcel *p, uint64_t file_id)
 {
     struct file *f;
     HASH_FIND(hh_id, p->files, &file_id, sizeof file_id, f);
@@ -33,7 +32,7 @@ static struct file *find_child(struct file *folder, const char *name)
 struct file *file_get(struct parcel *p, uint64_t file_id)
 {
     LOCK_SCOPE(&p->names);
-    struct file *f = find_id(p, file_id);
+    struct file *f = file_find(p, file_id);
     if (f)
         f->references++;
     return f;
@@ -42,7 +41,7 @@ struct file *file_get(struct parcel *p, uint64_t file_id)
 int file_get_regular(struct parcel *p, uint64_t file_id, struct file **ret)
 {
     LOCK_SCOPE(&p->names);
-    struct file *f = find_id(p, file_id);
+    struct file *f = file_find(p, file_id);
     if (!f)
         return -ENOENT;
     if (f->is_folder)
@@ -74,7 +73,7 @@ void parcel_forget(struct parcel *p, uint64_t file_id, uint64_t references)
     struct file *f;
     {
         LOCK_SCOPE(&p->names);
-        f = find_id(p, file_id);
+        f = file_find(p, file_id);
     }
     if (f)
         drop_references(p, f, references);
@@ -177,8 +176,7 @@ char *file_path(struct file *f)
     return file_path_locked(f);
 }
 
-/* With p->names held. */
-static void fill_attr(struct file *f, struct parcel_attr *ret)
+void file_attr(struct file *f, struct parcel_attr *ret)
 {
     LOCK_SCOPE(&f->lock);
     *ret = (struct parcel_attr){
@@ -198,7 +196,7 @@ static void fill_attr(struct file *f, struct parcel_attr *ret)
 /* With p->names held: the folder with that id. */
 static int find_folder(struct parcel *p, uint64_t folder, struct file **ret)
 {
-    struct file *f = find_id(p, folder);
+    struct file *f = file_find(p, folder);
     if (!f || f->unlinked)
         return -ENOENT;
     if (!f->is_folder)
@@ -218,17 +216,17 @@ int parcel_lookup(struct parcel *p, uint64_t folder, const char *name, struct pa
     if (!f)
         return -ENOENT;
     f->references++;
-    fill_attr(f, ret);
+    file_attr(f, ret);
     return 0;
 }
 
 int parcel_getattr(struct parcel *p, uint64_t file_id, struct parcel_attr *ret)
 {
     LOCK_SCOPE(&p->names);
-    struct file *f = find_id(p, file_id);
+    struct file *f = file_find(p, file_id);
     if (!f)
         return -ENOENT;
-    fill_attr(f, ret);
+    file_attr(f, ret);
     return 0;
 }
 
@@ -247,14 +245,14 @@ int parcel_find(struct parcel *p, const char *path, struct parcel_attr *ret)
         if (!at)
             return -ENOENT;
     }
-    fill_attr(at, ret);
+    file_attr(at, ret);
     return 0;
 }
 
 int parcel_parent(struct parcel *p, uint64_t file_id, uint64_t *ret)
 {
     LOCK_SCOPE(&p->names);
-    const struct file *f = find_id(p, file_id);
+    const struct file *f = file_find(p, file_id);
     if (!f)
         return -ENOENT;
     *ret = f->parent ? f->parent->file_id : CATALOG_ROOT;
@@ -314,7 +312,7 @@ static int make(struct parcel *p, uint64_t folder, const char *name, unsigned mo
     p->next_file_id++;
     f->references = 1;
     changed(parent);
-    fill_attr(f, ret);
+    file_attr(f, ret);
     return 0;
 }
 
@@ -462,93 +460,5 @@ int parcel_rename(struct parcel *p, uint64_t from_folder, const char *from, uint
     r = rename_names(p, from_folder, from, to_folder, to, no_replace, &dead);
     file_free(dead);
     parcel_gate_leave(p);
-    return r;
-}
-
-/* Attributes. */
-
-static int change_attr(struct parcel *p, uint64_t file_id, const unsigned *mode,
-                       const struct timespec *mtime)
-{
-    int r = parcel_gate_enter(p);
-    if (r < 0)
-        return r;
-    struct file *f = file_get(p, file_id);
-    if (f) {
-        {
-            LOCK_SCOPE(&f->lock);
-            if (mode)
-                f->mode = *mode & 0777;
-            if (mtime)
-                f->mtime = *mtime;
-            f->ctime = file_now();
-        }
-        atomic_fetch_add(&p->changes, 1);
-        file_put(f);
-    }
-    parcel_gate_leave(p);
-    return f ? 0 : -ENOENT;
-}
-
-int parcel_chmod(struct parcel *p, uint64_t file_id, unsigned mode)
-{
-    return change_attr(p, file_id, &mode, NULL);
-}
-
-int parcel_set_mtime(struct parcel *p, uint64_t file_id, struct timespec mtime)
-{
-    return change_attr(p, file_id, NULL, &mtime);
-}
-
-/* Listing. */
-
-struct listed {
-    char *name;
-    struct parcel_attr attr;
-};
-
-static int by_name(const void *a, const void *b)
-{
-    const struct listed *x = a, *y = b;
-    return strcmp(x->name, y->name);
-}
-
-static int snapshot(struct parcel *p, uint64_t folder, struct listed **ret, size_t *ret_count)
-{
-    LOCK_SCOPE(&p->names);
-    struct file *parent = find_id(p, folder);
-    if (!parent || !parent->is_folder)
-        return parent ? -ENOTDIR : -ENOENT;
-    struct listed *all = calloc(HASH_CNT(hh_name, parent->children) + 1, sizeof *all);
-    if (!all)
-        return -ENOMEM;
-    size_t count = 0;
-    for (struct file *f = parent->children; f; f = f->hh_name.next) {
-        all[count].name = strdup(f->name);
-        if (!all[count].name)
-            break;
-        fill_attr(f, &all[count].attr);
-        count++;
-    }
-    *ret = all;
-    *ret_count = count;
-    return count == HASH_CNT(hh_name, parent->children) ? 0 : -ENOMEM;
-}
-
-int parcel_each_name(struct parcel *p, uint64_t folder,
-                     int (*fn)(void *ctx, const char *name, const struct parcel_attr *attr),
-                     void *ctx)
-{
-    struct listed *all = NULL;
-    size_t count = 0;
-    int r = snapshot(p, folder, &all, &count);
-    if (r == 0)
-        qsort(all, count, sizeof *all, by_name);
-    for (size_t i = 0; i < count; i++) {
-        if (r == 0)
-            r = fn(ctx, all[i].name, &all[i].attr);
-        free(all[i].name);
-    }
-    free(all);
     return r;
 }

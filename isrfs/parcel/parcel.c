@@ -36,9 +36,11 @@ static struct file *find_parent(struct parcel *p, const char *path, const char *
     struct file *at = p->root;
     const char *slash;
     while ((slash = strchr(path, '/'))) {
-        HASH_FIND(hh_name, at->children, path, (size_t)(slash - path), at);
-        if (!at)
+        struct file *child; /* the macro clears it before it looks at the head */
+        HASH_FIND(hh_name, at->children, path, (size_t)(slash - path), child);
+        if (!child)
             return NULL;
+        at = child;
         path = slash + 1;
     }
     *ret_name = path;

@@ -106,6 +106,10 @@ void parcel_gate_leave(struct parcel *p);
 
 /* names.c */
 
+/* With p->names held: the file with that id, or NULL. */
+struct file *file_find(struct parcel *p, uint64_t file_id);
+/* With p->names held. */
+void file_attr(struct file *f, struct parcel_attr *ret);
 /* The file with a reference for the caller, or NULL. */
 struct file *file_get(struct parcel *p, uint64_t file_id);
 /* One more reference to a file that the caller has one to. */

@@ -1,224 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The log is a row of segments, numbered without gaps from the first that is still needed. The last
- * one, made by this process, takes new records; the others are only read.
+ * one, made by this process, takes new records (site_log_append.c); the others are only read. An
+ * index in memory says where each object is.
  *
- * Appending: under `lock` an appender is given a number and an offset; it encrypts and writes
- * without the lock, side by side with others, and counts as `writing` meanwhile. Flushing: one
- * thread at a time is the `flusher`; it holds back new appends until none is being written, then
- * fdatasyncs without the lock. All who asked before it began are served by the same flush. A new
- * segment is begun by a flusher too, so that every segment but the last is wholly on disk before
- * the next exists.
- *
- * A write or flush that fails leaves the segment in an unknown state: `broken` is set and every
- * later call fails with it (a second fsync could report success for pages that the kernel has
- * dropped).
- *
- * Reading back after a crash: each record says up to where the log was known to be flushed. A bad
- * record below that point, or a segment missing in the row, is damage; above it is the torn end. */
+ * Reading back after a crash (site_log_scan.c): each record says up to where the log was known to
+ * be flushed. A bad record below that point, or a segment missing in the row, is damage; above it
+ * is the torn end. */
 #include "isrfs/parcel/site_log.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
-#include "isrfs/parcel/segment.h"
+#include "isrfs/parcel/site_log_internal.h"
 #include "isrfs/parcel/site_log_scan.h"
 
 #define ROOT_SIZE (8 + 8 + 3 * sizeof(struct object_ref) + 1)
-
-struct indexed {
-    struct object_id id;
-    const struct segment *segment;
-    uint64_t offset, record;
-    uint32_t size; /* of the object */
-    UT_hash_handle hh;
-};
-
-struct site_log {
-    struct store store; /* its view as a store; must be first */
-    struct segment_keys keys;
-    uint8_t *session_key; /* secret memory */
-    char *identity;
-    int dirfd; /* of the log's folder */
-    struct aead *aead;
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed;     /* writing, flushing or broken changed */
-    struct segment **segments;  /* lock; in order; the last takes records if `writable` */
-    size_t segment_count;       /* lock */
-    bool writable;              /* lock; the last segment is this process's own */
-    uint64_t offset, records;   /* lock; where the next record goes, and its number */
-    uint64_t appended, flushed; /* lock; records ever appended and known flushed, by this process */
-    struct flush_point flush_point; /* lock */
-    unsigned writing;               /* lock; appends under way */
-    bool flushing;                  /* lock; somebody is the flusher: no append may begin */
-    int broken;                     /* lock; negative errno once a write or flush has failed */
-    struct indexed *index;          /* lock */
-    uint64_t bytes, objects;        /* lock */
-    struct site_root *root;         /* lock; secret memory */
-    bool has_root;                  /* lock */
-};
 
 static struct site_log *from_store(struct store *s)
 {
     return (struct site_log *)(void *)s;
 }
 
-/* With the lock held: begins to be the flusher, once no append is being written. */
-static void flusher_enter(struct site_log *l)
-{
-    while (l->flushing)
-        pthread_cond_wait(&l->changed, &l->lock);
-    l->flushing = true;
-    while (l->writing > 0)
-        pthread_cond_wait(&l->changed, &l->lock);
-}
-
-static void flusher_leave(struct site_log *l)
-{
-    l->flushing = false;
-    pthread_cond_broadcast(&l->changed);
-}
-
-/* As the flusher, lock not held: flushes the segment that takes records. */
-static int flush_segment(struct site_log *l)
-{
-    struct segment *s = NULL;
-    uint64_t appended, records;
-    {
-        LOCK_SCOPE(&l->lock);
-        if (l->broken)
-            return l->broken;
-        if (l->writable && l->flushed < l->appended)
-            s = l->segments[l->segment_count - 1];
-        appended = l->appended;
-        records = l->records;
-    }
-    if (!s)
-        return 0;
-    int r = segment_flush(s);
-    LOCK_SCOPE(&l->lock);
-    if (r < 0) {
-        l->broken = r;
-        log_error("flushing the site log failed: %s", strerror(-r));
-        return r;
-    }
-    l->flushed = appended;
-    l->flush_point = (struct flush_point){segment_number(s), records};
-    return 0;
-}
-
-static int add_segment(struct site_log *l, struct segment *s)
-{
-    struct segment **all =
-        reallocarray(l->segments, l->segment_count + 1, sizeof(struct segment *));
-    if (!all)
-        return -ENOMEM;
-    l->segments = all;
-    l->segments[l->segment_count++] = s;
-    return 0;
-}
-
-/* As the flusher, lock not held: the next record goes to a new segment. */
-static int begin_segment(struct site_log *l)
-{
-    int r = flush_segment(l);
-    if (r < 0)
-        return r;
-    const struct segment *last;
-    {
-        LOCK_SCOPE(&l->lock);
-        last = l->segment_count ? l->segments[l->segment_count - 1] : NULL;
-    }
-    struct segment *s = NULL;
-    r = segment_create(&l->keys, l->dirfd, last ? segment_number(last) + 1 : 1, last, &s);
-    if (r < 0) {
-        log_warning("no new segment of the site log: %s", strerror(-r));
-        return r;
-    }
-    LOCK_SCOPE(&l->lock);
-    r = add_segment(l, s);
-    if (r < 0) {
-        segment_free(s);
-        return r;
-    }
-    l->writable = true;
-    l->offset = SEGMENT_HEADER_SIZE;
-    l->records = 0;
-    l->bytes += SEGMENT_HEADER_SIZE;
-    return 0;
-}
-
-struct place {
-    struct segment *segment;
-    uint64_t offset, record;
-    struct flush_point flushed;
-};
-
-/* Takes a number and an offset for a record; on success the caller is one of `writing`. */
-static int reserve(struct site_log *l, size_t payload, struct place *ret)
-{
-    uint64_t size = segment_record_size(payload);
-    LOCK_SCOPE(&l->lock);
-    for (;;) {
-        while (l->flushing)
-            pthread_cond_wait(&l->changed, &l->lock);
-        if (l->broken)
-            return l->broken;
-        if (l->writable && l->offset + size <= SEGMENT_SIZE)
-            break;
-        flusher_enter(l);
-        int r = 0;
-        if (!(l->writable && l->offset + size <= SEGMENT_SIZE)) {
-            pthread_mutex_unlock(&l->lock);
-            r = begin_segment(l);
-            pthread_mutex_lock(&l->lock);
-        }
-        flusher_leave(l);
-        if (r < 0)
-            return r;
-    }
-    *ret = (struct place){l->segments[l->segment_count - 1], l->offset, l->records, l->flush_point};
-    l->offset += size;
-    l->records++;
-    l->bytes += size;
-    l->writing++;
-    return 0;
-}
-
-static void written(struct site_log *l, int r)
-{
-    LOCK_SCOPE(&l->lock);
-    l->writing--;
-    l->appended++;
-    if (r < 0 && !l->broken) {
-        l->broken = r;
-        log_error("writing the site log failed: %s", strerror(-r));
-    }
-    pthread_cond_broadcast(&l->changed);
-}
-
-static int append(struct site_log *l, enum record_type type, const void *head, size_t head_size,
-                  const void *body, size_t body_size, struct place *ret)
-{
-    int r = reserve(l, head_size + body_size, ret);
-    if (r < 0)
-        return r;
-    r = segment_write(&l->keys, ret->segment, ret->offset, ret->record, type, ret->flushed, head,
-                      head_size, body, body_size);
-    written(l, r);
-    if (r == 0)
-        COUNT(l->store.counters, log_bytes, segment_record_size(head_size + body_size));
-    return r;
-}
-
 /* With the lock held. */
-static int index_add(struct site_log *l, const struct object_id *id, const struct place *at,
+static int index_add(struct site_log *l, const struct object_id *id, const struct log_place *at,
                      size_t size)
 {
     struct indexed *known;
@@ -275,8 +83,8 @@ static int log_put(struct store *s, const struct object_id *id, const void *obje
     struct site_log *l = from_store(s);
     if (index_find(l, id, NULL))
         return 0;
-    struct place at;
-    int r = append(l, RECORD_OBJECT, id, sizeof *id, object, size, &at);
+    struct log_place at;
+    int r = site_log_append(l, RECORD_OBJECT, id, sizeof *id, object, size, &at);
     if (r < 0)
         return r;
     LOCK_SCOPE(&l->lock);
@@ -303,28 +111,6 @@ static const struct store_ops log_ops = {
 struct store *site_log_store(struct site_log *l)
 {
     return &l->store;
-}
-
-int site_log_flush(struct site_log *l)
-{
-    pthread_mutex_lock(&l->lock);
-    uint64_t wanted = l->appended + l->writing;
-    int r = 0;
-    while (!(r = l->broken) && l->flushed < wanted) {
-        if (l->flushing) {
-            pthread_cond_wait(&l->changed, &l->lock);
-            continue;
-        }
-        flusher_enter(l);
-        pthread_mutex_unlock(&l->lock);
-        r = flush_segment(l);
-        pthread_mutex_lock(&l->lock);
-        flusher_leave(l);
-        if (r < 0)
-            break;
-    }
-    pthread_mutex_unlock(&l->lock);
-    return r;
 }
 
 /* Roots. */
@@ -357,6 +143,21 @@ static int decode_root(const uint8_t *in, size_t size, struct site_root *root,
     return 0;
 }
 
+static int append_root(struct site_log *l, const struct site_root *root, uint64_t first_segment)
+{
+    uint8_t payload[ROOT_SIZE];
+    encode_root(root, first_segment, payload);
+    struct log_place at;
+    int r = site_log_append(l, RECORD_ROOT, payload, sizeof payload, NULL, 0, &at);
+    secret_wipe(payload, sizeof payload);
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&l->lock);
+    *l->root = *root;
+    l->has_root = true;
+    return 0;
+}
+
 int site_log_put_root(struct site_log *l, const struct site_root *root)
 {
     uint64_t first = 1;
@@ -365,17 +166,7 @@ int site_log_put_root(struct site_log *l, const struct site_root *root)
         if (l->segment_count)
             first = segment_number(l->segments[0]);
     }
-    uint8_t payload[ROOT_SIZE];
-    encode_root(root, first, payload);
-    struct place at;
-    int r = append(l, RECORD_ROOT, payload, sizeof payload, NULL, 0, &at);
-    secret_wipe(payload, sizeof payload);
-    if (r < 0)
-        return r;
-    LOCK_SCOPE(&l->lock);
-    *l->root = *root;
-    l->has_root = true;
-    return 0;
+    return append_root(l, root, first);
 }
 
 int site_log_newest_root(struct site_log *l, struct site_root *ret)
@@ -461,41 +252,24 @@ static int remove_old_segments(struct site_log *l)
 
 int site_log_restart(struct site_log *l, const struct site_root *root)
 {
-    pthread_mutex_lock(&l->lock);
-    flusher_enter(l);
-    pthread_mutex_unlock(&l->lock);
-    int r = begin_segment(l);
-    pthread_mutex_lock(&l->lock);
-    uint64_t first = l->segment_count ? segment_number(l->segments[l->segment_count - 1]) : 1;
-    flusher_leave(l);
-    pthread_mutex_unlock(&l->lock);
+    int r = site_log_alone(l, site_log_begin_segment);
     if (r < 0)
         return r;
-    uint8_t payload[ROOT_SIZE];
-    encode_root(root, first, payload);
-    struct place at;
-    r = append(l, RECORD_ROOT, payload, sizeof payload, NULL, 0, &at);
-    secret_wipe(payload, sizeof payload);
+    uint64_t first;
+    {
+        LOCK_SCOPE(&l->lock);
+        first = segment_number(l->segments[l->segment_count - 1]);
+    }
+    r = append_root(l, root, first);
     r = r < 0 ? r : site_log_flush(l);
-    if (r < 0)
-        return r;
-    pthread_mutex_lock(&l->lock);
-    *l->root = *root;
-    l->has_root = true;
-    flusher_enter(l);
-    pthread_mutex_unlock(&l->lock);
-    r = remove_old_segments(l);
-    pthread_mutex_lock(&l->lock);
-    flusher_leave(l);
-    pthread_mutex_unlock(&l->lock);
-    return r;
+    return r < 0 ? r : site_log_alone(l, remove_old_segments);
 }
 
 /* Opening: what scanning calls for each good record, in order. */
 static int take_record(void *ctx, struct segment *segment, const struct segment_record *record)
 {
     struct site_log *l = ctx;
-    struct place at = {segment, record->offset, record->record, record->flushed};
+    struct log_place at = {segment, record->offset, record->record, record->flushed};
     struct object_id id;
     uint64_t first;
     switch (record->type) {

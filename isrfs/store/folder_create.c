@@ -85,7 +85,7 @@ int folder_create(const char *path, enum folder_fanout fanout, char ret_uuid[STO
         r = check_mine(path, ret_uuid);
     char name[256];
     if (r < 0 && r != -EEXIST)
-        log_error("store %s cannot be made: %s", log_clean(name, sizeof name, path),
+        log_debug("store %s cannot be made: %s", log_clean(name, sizeof name, path),
                   r == -ENOTEMPTY ? "the folder is not empty and is no store" : strerror(-r));
     return r;
 }

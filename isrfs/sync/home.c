@@ -36,7 +36,8 @@ int home_url(const char *text, char **ret_url, struct failure *failure)
     int r = site_resolve(path, &resolved);
     if (r < 0) {
         char name[256];
-        failure_set(failure, OUTCOME_FAILED, "%s: %s", log_clean(name, sizeof name, path),
+        failure_set(failure, r == -ENOENT ? OUTCOME_UNREACHABLE : OUTCOME_FAILED,
+                    "a store cannot be at %s: %s", log_clean(name, sizeof name, path),
                     strerror(-r));
         return r;
     }

@@ -58,7 +58,10 @@ int server_failure(struct failure *f, const struct source *source, int error,
                                             OUTCOME_LOCKED,     OUTCOME_UNKNOWN, OUTCOME_DAMAGED,
                                             OUTCOME_UNREACHABLE};
     bool known = e->status > 0 && (size_t)e->status < sizeof outcomes / sizeof *outcomes;
-    failure_set(f, known ? outcomes[e->status] : OUTCOME_FAILED, "%s%s%s",
-                source->parcel ? source->parcel : "", source->parcel ? ": " : "", e->text);
+    char version[32] = "";
+    if (source->version)
+        snprintf(version, sizeof version, "@%llu", (unsigned long long)source->version);
+    failure_set(f, known ? outcomes[e->status] : OUTCOME_FAILED, "%s%s%s%s",
+                source->parcel ? source->parcel : "", version, source->parcel ? ": " : "", e->text);
     return error;
 }

@@ -19,7 +19,6 @@ static int report(struct file *f, uint64_t index, const struct object_id *id, in
                        : error == -ENOENT ? "is missing"
                                           : strerror(-error);
     log_error("%s: chunk %" PRIu64 " (object %s) cannot be read: %s", name, index, hex, what);
-    COUNT(f->parcel->config.counters, reads_failed, 1);
     return -EIO;
 }
 
@@ -104,7 +103,5 @@ ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size,
             return r;
         done += part;
     }
-    COUNT(p->config.counters, read_requests, 1);
-    COUNT(p->config.counters, read_bytes, size);
     return (ssize_t)size;
 }

@@ -84,13 +84,7 @@ ssize_t parcel_write(struct parcel *p, uint64_t file_id, const void *data, size_
     r = file_get_regular(p, file_id, &f);
     r = r < 0 ? r : write_range(f, data, size, offset);
     parcel_gate_leave(p);
-    if (r < 0) {
-        COUNT(p->config.counters, writes_failed, 1);
-        return r;
-    }
-    COUNT(p->config.counters, write_requests, 1);
-    COUNT(p->config.counters, write_bytes, size);
-    return (ssize_t)size;
+    return r < 0 ? r : (ssize_t)size;
 }
 
 /* Makes holes of whole chunks. With the lock held. */

@@ -12,7 +12,7 @@ new_parcel vm disk.img
 jobs() {
     directory=$1
     shift
-    fio --minimal --directory="$directory" --size=24M --verify=crc32c --verify_fatal=1 --randseed=7 \
+    fio --directory="$directory" --size=24M --fallocate=truncate --verify=crc32c --verify_fatal=1 --randseed=7 \
         --allrandrepeat=1 --thread "$@" \
         --name=buffered --rw=randwrite --bsrange=512-96k --bs_unaligned=1 --ioengine=psync \
         --name=direct --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=16 \

@@ -55,7 +55,7 @@ clean_up() {
     set +e
     cd /
     if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
-        find "$tmp" -xdev -name messages -type f -exec tail -n 30 -v '{}' +
+        find "$tmp" -xdev -name messages -type f -exec tail -n 120 -v '{}' +
     fi
     # Loop mounts lie on files of the daemons, which serve until these are gone.
     own_mounts | while IFS= read -r mountpoint; do

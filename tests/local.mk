@@ -3,6 +3,7 @@ include tests/lock.mk
 include tests/store.mk
 include tests/keyring.mk
 include tests/parcel.mk
+include tests/sync.mk
 include tests/vmm.mk
 
 # What users get, end to end.
@@ -33,6 +34,7 @@ SHELL_TESTS += \
 	tests/odd-paths-are-only-paths.sh \
 	tests/old-versions-can-be-read.sh \
 	tests/own-folders-below-the-mountpoint-are-refused.sh \
+	tests/run-is-a-whole-day-in-one-command.sh \
 	tests/second-mount-at-this-site-is-refused.sh \
 	tests/seeds-names-are-links.sh \
 	tests/sigterm-loses-nothing-written.sh \

@@ -18,9 +18,9 @@ wait_gone "$pid"
 [ -n "$(holder vm)" ] || fail 'the lock was given back though nothing is at home'
 site_a isr status vm >status.out || fail 'no status'
 grep -q -i 'vm' status.out || fail "status does not name it: $(cat status.out)"
-fails 3 site_b isrfs vm n
 fails 6 site_a isr ci vm
 mv away "$home"
+fails 3 site_b isrfs vm n
 site_a isr ci vm
 [ -z "$(holder vm)" ] || fail 'the lock is still held'
 site_b isr export vm new back

@@ -39,13 +39,19 @@ new_guest() {
     [ "$made" -eq 0 ] || fail "make-guest: $(cat "$said")"
 }
 
-# resume: boots or resumes the guest with a new console, so that no old line is left in it.
-resume() {
+# new_console: so that no old line is left in it. Sets ISR_QEMU_ARGS.
+new_console() {
     exec 3<&-
     rm -f "$tmp/console"
     mkfifo "$tmp/console"
     exec 3<>"$tmp/console"
-    ISR_QEMU_ARGS="-serial file:$tmp/console" hook resume
+    ISR_QEMU_ARGS="-serial file:$tmp/console"
+}
+
+# resume: boots or resumes the guest with a new console.
+resume() {
+    new_console
+    ISR_QEMU_ARGS=$ISR_QEMU_ARGS hook resume
 }
 
 # await_count N: reads the console until the guest has counted to N. Sets boot and count.

@@ -33,7 +33,7 @@ const struct command cmd_mount = {
     .synopsis = "PARCEL[@VERSION] DIR",
     .summary = "check a parcel out and mount it",
     .help = "With @VERSION that version is mounted, read-only. Unmounting (isr umount, umount,\n"
-            "fusermount3 -u) checks the parcel in. See isrfs(1) for the mount options.",
+            "fusermount3 -u) checks the parcel in. See isrfs(8) for the mount options.",
     .options = {{'o', "options", "OPTIONS", "mount options, separated by commas"}},
     .parcel = CMD_PARCEL_VERSION,
     .min = 1,

@@ -40,6 +40,8 @@ static int umount_folder(struct cmd *c, const char *dir, const char *mounted, in
     CLEANUP_FREE char *state = NULL;
     if (ask_mount(dir, &state) < 0) {
         CLEANUP_SOURCE struct source source = {0};
+        if (!c->site && site_open(&c->site) < 0)
+            return OUTCOME_FAILED; /* logged */
         if (source_parse(c->site, mounted, NULL, NULL, &source) == 0 && !source.version)
             state = site_parcel_path(c->site, &source);
     }
@@ -103,10 +105,13 @@ int cmd_umount_helper(int argc, char **argv)
     }
     if (argc - optind != 1)
         return cmd_usage(&c, "which folder?");
-    c.parcel = argv[optind];
-    if (site_open(&c.site) < 0)
+    CLEANUP_FREE char *dir = NULL, *mounted = NULL;
+    if (site_resolve(argv[optind], &dir) < 0 || daemon_find_mount(dir, &mounted) < 0) {
+        cmd_say(&c, "isrfs is not mounted there");
         return OUTCOME_FAILED;
-    int status = umount_word(&c, flags);
+    }
+    /* Whoever unmounts need have no site: it is opened only if the mount does not answer. */
+    int status = umount_folder(&c, dir, mounted, flags);
     site_close(c.site);
     return status;
 }

@@ -27,7 +27,8 @@ static int clean_descriptors(void)
     return 0;
 }
 
-/* The signals that end the mount are waited for by one thread; they must be blocked in all. */
+/* The signals that end the mount are waited for by one thread; they must be blocked in all. A shell
+ * may have had SIGINT ignored for what it runs in the background; SIGHUP stays so under nohup. */
 static void block_signals(void)
 {
     sigset_t set;
@@ -36,6 +37,8 @@ static void block_signals(void)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
 }
 

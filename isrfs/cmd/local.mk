@@ -26,6 +26,8 @@ isrfs_cmd_isr_SOURCES = \
 isrfs_cmd_isr_CPPFLAGS = $(AM_CPPFLAGS) -DISRFS_VERSION='"$(VERSION)"'
 isrfs_cmd_isr_LDADD = $(ISRFS_LIBS)
 
+dist_man_MANS += doc/man/isr.1
+
 # Names under which isr is one of its commands.
 ISR_LINKS = isr_get_parcel_names isr_parcel_co isr_parcel_ci isr_parcel_run \
 	isr_parcel_checkpoint isr_parcel_verify

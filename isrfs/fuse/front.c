@@ -8,7 +8,9 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
-#include "isrfs/base/io.h"
+#include "isrfs/base/buffer.h"
+
+#define FLUSH_TRIES 8
 
 /* A file counts as a little smaller than it is, so that copying tools, which compare st_blocks with
  * the size, ask for its holes; counting its chunks here would load the whole keyring. */
@@ -94,8 +96,63 @@ int front_open_root(const struct mount *m)
     return st.st_dev == m->device ? steal_fd(&fd) : -ENOTCONN;
 }
 
+struct finding {
+    uint64_t file_id;
+    struct buffer *path;
+};
+
+/* Puts "/NAME" before the path when this is the file that is looked for. */
+static int take_name(void *ctx, const char *name, const struct parcel_attr *attr)
+{
+    const struct finding *finding = ctx;
+    if (attr->file_id != finding->file_id)
+        return 0;
+    CLEANUP_BUFFER struct buffer rest = *finding->path;
+    *finding->path = (struct buffer){0};
+    int r = buffer_printf(finding->path, "/%s%s", name, rest.size ? (char *)rest.data : "");
+    r = r < 0 ? r : buffer_terminate(finding->path);
+    return r < 0 ? r : 1;
+}
+
+/* The path of a file, each part with its '/'. -ENOENT for one that has no name any more. */
+static int find_path(struct parcel *p, uint64_t file_id, struct buffer *path)
+{
+    while (file_id != FUSE_ROOT_ID) {
+        uint64_t folder;
+        struct finding finding = {.file_id = file_id, .path = path};
+        int r = parcel_parent(p, file_id, &folder);
+        r = r < 0 ? r : parcel_each_name(p, folder, take_name, &finding);
+        if (r <= 0)
+            return r < 0 ? r : -ENOENT;
+        file_id = folder;
+    }
+    return path->size ? 0 : -ENOENT;
+}
+
+/* Opening a file and closing it has the kernel write out its pages, and wait for all writes. Where
+ * a file's mode keeps its owner out, dropping the pages does the same, but for writes that older
+ * kernels have under way. A file without a name is nothing that could be kept. */
+static int flush_file(struct mount *m, int root_fd, uint64_t file_id)
+{
+    CLEANUP_BUFFER struct buffer path = {0};
+    int r = find_path(m->config.parcel, file_id, &path);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    int fd = openat(root_fd, (char *)path.data + 1, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        return close(fd) < 0 ? -errno : 0;
+    return errno == EACCES ? fuse_lowlevel_notify_inval_inode(m->session, file_id, 0, 0) : -errno;
+}
+
 int front_flush(struct mount *m, int root_fd)
 {
-    LOCK_SCOPE(&m->flush_lock);
-    return m->ending ? -ENOTCONN : io_syncfs(root_fd);
+    CLEANUP_FREE uint64_t *ids = NULL;
+    size_t count;
+    int r = m->ending ? -ENOTCONN : writers_list(m->writers, &ids, &count);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = -ENOENT;
+        for (int tries = 0; r == -ENOENT && tries < FLUSH_TRIES; tries++)
+            r = flush_file(m, root_fd, ids[i]); /* -ENOENT: renamed meanwhile */
+    }
+    return r == -ENOENT ? 0 : r;
 }

@@ -33,10 +33,11 @@ struct mount {
     dev_t device;             /* of this file system */
     pthread_key_t buffer_key; /* each serving thread's buffer for reads */
     bool have_buffer_key;
-    bool mounted;                /* as far as mount.c and watch.c have done */
-    bool detached;               /* unmounted lazily: the path is no longer ours */
-    _Atomic bool busy;           /* ended by a signal while files were open for writing */
-    struct writers *writers;     /* which files are open for writing */
+    bool kernel_waits;       /* can it be had to wait for all its writes to a file? See seek.c */
+    bool mounted;            /* as far as mount.c and watch.c have done */
+    bool detached;           /* unmounted lazily: the path is no longer ours */
+    _Atomic bool busy;       /* ended by a signal while files were open for writing */
+    struct writers *writers; /* which files are open for writing */
     _Atomic unsigned open_files; /* files and folders, also for reading */
     pthread_mutex_t flush_lock;
     bool ending; /* flush_lock: requests will not be served any more */
@@ -75,7 +76,7 @@ int front_find_device(struct mount *m);
  * if something else is there. Not from a thread that serves requests. */
 int front_open_root(const struct mount *m);
 
-/* mount_flush on the root that ROOT_FD is open on. */
+/* mount_flush on the root that ROOT_FD is open on; with flush_lock held. */
 int front_flush(struct mount *m, int root_fd);
 
 #endif

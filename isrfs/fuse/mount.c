@@ -24,7 +24,8 @@
  * changes it but through this mount. O_TRUNC comes as a SETATTR of its own. */
 static void do_init(void *userdata, struct fuse_conn_info *conn)
 {
-    (void)userdata;
+    struct mount *m = userdata;
+    m->kernel_waits = conn->proto_minor >= 44;
     conn->want |= conn->capable &
                   (FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
                    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO);
@@ -189,7 +190,10 @@ bool mount_in_use(const struct mount *m)
 int mount_flush(struct mount *m)
 {
     CLEANUP_CLOSE int root = front_open_root(m);
-    return root < 0 ? root : front_flush(m, root);
+    if (root < 0)
+        return root;
+    LOCK_SCOPE(&m->flush_lock);
+    return front_flush(m, root);
 }
 
 int mount_status(struct mount *m, struct buffer *out)

@@ -25,7 +25,7 @@ int mount_open(const struct mount_config *config, struct mount **ret, struct fai
 
 /* Serves requests with several threads until the file system is unmounted, by whomever, or until
  * SIGTERM, SIGINT or SIGHUP (which must be blocked in every thread): then the kernel's dirty pages
- * are first handed over (syncfs) and committed, and the file system unmounted. 0 or negative errno.
+ * are first handed over and committed, and the file system unmounted. 0 or negative errno.
  */
 int mount_serve(struct mount *m);
 
@@ -33,8 +33,8 @@ int mount_serve(struct mount *m);
  * is a moment in the middle of their users' work. After mount_serve. */
 bool mount_was_busy(const struct mount *m);
 
-/* Has the kernel hand over the changes that it still holds (syncfs), so that a commit that follows
- * takes them. While mount_serve serves; not from one of its threads. 0; -ENOTCONN when it is not
+/* Has the kernel hand over all changes that it still holds, so that a commit that follows takes
+ * them. While mount_serve serves; not from one of its threads. 0; -ENOTCONN when it is not
  * mounted any more; or the error of a write. */
 int mount_flush(struct mount *m);
 

@@ -140,26 +140,32 @@ static size_t fill(fuse_req_t req, fuse_ino_t ino, const struct listing *l, char
     return used;
 }
 
+static ssize_t take(fuse_req_t req, fuse_ino_t ino, struct listing *l, char *out, size_t size,
+                    size_t offset, bool plus)
+{
+    LOCK_SCOPE(&l->lock);
+    int r = offset == 0 && l->used ? listing_fill(front_mount(req), l, ino) : 0;
+    if (r < 0)
+        return r;
+    l->used = true;
+    return (ssize_t)fill(req, ino, l, out, size, offset, plus);
+}
+
+/* Once it is answered, the folder may be closed by another thread: the listing is let go before. */
 static void read_folder(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                         struct fuse_file_info *fi, bool plus)
 {
-    struct mount *m = front_mount(req);
-    struct listing *l = (struct listing *)(uintptr_t)fi->fh;
-    char *out = front_buffer(m);
-    if (!out || offset < 0) {
-        front_reply(req, out ? -EINVAL : -ENOMEM);
-        return;
-    }
-    LOCK_SCOPE(&l->lock);
-    int r = offset == 0 && l->used ? listing_fill(m, l, ino) : 0;
-    if (r < 0) {
-        front_reply(req, r);
-        return;
-    }
-    l->used = true;
+    char *out = front_buffer(front_mount(req));
     if (size > FRONT_REQUEST_MAX)
         size = FRONT_REQUEST_MAX;
-    fuse_reply_buf(req, out, fill(req, ino, l, out, size, (size_t)offset, plus));
+    ssize_t n = !out         ? -ENOMEM
+                : offset < 0 ? -EINVAL
+                             : take(req, ino, (struct listing *)(uintptr_t)fi->fh, out, size,
+                                    (size_t)offset, plus);
+    if (n < 0)
+        front_reply(req, (int)n);
+    else
+        fuse_reply_buf(req, out, (size_t)n);
 }
 
 static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

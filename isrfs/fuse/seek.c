@@ -4,15 +4,20 @@
  * would miss it. Therefore:
  *
  * - a file that nobody has open for writing has no such pages (writers.h): answered at once;
- * - otherwise the request waits in a queue for this module's thread, which has the kernel hand
- *   everything over (syncfs of the mount) and answers then. The threads that serve requests must
- *   not do that themselves: the kernel's writes need them. The kernel holds the file's lock until
- *   it has the answer, so nobody changes the file's size or writes to it meanwhile;
- * - where that cannot be done, EINVAL: programs then take the file for one without holes.
+ * - otherwise the request waits in a queue for this module's thread, which has the kernel drop, and
+ *   so write out, its pages of what would be said to be a hole, and looks again. The threads that
+ *   serve requests must not do that themselves: the kernel's writes need them. The kernel holds the
+ *   file's lock until it has the answer, so nothing but a mapping can write meanwhile; hence no
+ *   fsync, which wants that lock;
+ * - kernels that write from copies of the pages (before 6.16, FUSE 7.44) may have such writes under
+ *   way without a way to wait for them: there only data is reported for a file that is open for
+ *   writing, and EINVAL instead of a hole, by which programs take the file for one without holes.
  *
- * Opening the mount to syncfs it makes it busy for a moment, which it is anyway: the asking program
- * has the file open. */
+ * A file's pages in a hole hold nothing, so dropping them costs nothing later. */
 #include "isrfs/fuse/seek.h"
+
+#define WINDOW_FIRST (1u << 20) /* bytes that are looked at again at once; then more and more */
+#define WINDOW_LAST  (256u << 20)
 
 struct request {
     struct request *next;
@@ -30,14 +35,68 @@ struct seek {
     bool stop;                    /* lock */
 };
 
-static void answer(struct mount *m, fuse_req_t req, uint64_t file_id, uint64_t offset, bool data)
+static void answer(fuse_req_t req, int r, uint64_t found)
 {
-    uint64_t found;
-    int r = parcel_seek(m->config.parcel, file_id, offset, data, &found);
     if (r < 0)
         front_reply(req, r);
     else
         fuse_reply_lseek(req, (off_t)found);
+}
+
+/* Has the kernel write out what it holds of SIZE bytes at OFFSET (0: to the end). */
+static int settle(struct mount *m, uint64_t file_id, uint64_t offset, uint64_t size)
+{
+    LOCK_SCOPE(&m->flush_lock);
+    if (m->ending)
+        return -ENOTCONN;
+    return fuse_lowlevel_notify_inval_inode(m->session, file_id, (off_t)offset, (off_t)size);
+}
+
+/* There is no data from OFFSET up to where the parcel says that data begins, unless the kernel has
+ * some: look closer and closer to that end. Everything before AT is settled. */
+static int find_data(struct mount *m, uint64_t file_id, uint64_t offset, uint64_t *ret)
+{
+    uint64_t at = offset;
+    for (uint64_t size = WINDOW_FIRST;; size *= 16) {
+        int r = parcel_seek(m->config.parcel, file_id, offset, true, ret);
+        if ((r < 0 && r != -ENXIO) || (r == 0 && *ret <= at))
+            return r;
+        bool last = size > WINDOW_LAST;
+        uint64_t want = last ? 0 : size; /* 0: to the end */
+        if (r == 0 && (last || *ret - at < size))
+            want = *ret - at;
+        r = settle(m, file_id, at, want);
+        if (r < 0)
+            return r;
+        if (want == 0)
+            return parcel_seek(m->config.parcel, file_id, offset, true, ret);
+        at += want;
+    }
+}
+
+/* Where the parcel says that a hole begins there is one, unless the kernel has data for it. */
+static int find_hole(struct mount *m, uint64_t file_id, uint64_t offset, uint64_t *ret)
+{
+    for (uint64_t settled = UINT64_MAX;;) {
+        int r = parcel_seek(m->config.parcel, file_id, offset, false, ret);
+        if (r < 0 && r != -ENXIO)
+            return r;
+        uint64_t at = r < 0 ? offset : *ret;
+        if (at == settled)
+            return r;
+        r = settle(m, file_id, at, WINDOW_FIRST);
+        if (r < 0)
+            return r;
+        settled = at;
+    }
+}
+
+static void serve(struct mount *m, const struct request *request)
+{
+    uint64_t found = 0;
+    int r = request->data ? find_data(m, request->file_id, request->offset, &found)
+                          : find_hole(m, request->file_id, request->offset, &found);
+    answer(request->req, r, found);
 }
 
 /* All that wait, or NULL when the thread is to end and none does. */
@@ -58,14 +117,13 @@ static void *run(void *arg)
     struct seek *s = arg;
     for (bool stop = false; !stop;) {
         struct request *taken = take(s, &stop);
-        int r = stop ? -ENOTCONN : taken ? mount_flush(s->m) : 0;
         while (taken) {
             struct request *done = taken;
             taken = done->next;
-            if (r < 0)
-                front_reply(done->req, stop ? r : -EINVAL);
+            if (stop)
+                front_reply(done->req, -ENOTCONN);
             else
-                answer(s->m, done->req, done->file_id, done->offset, done->data);
+                serve(s->m, done);
             free(done);
         }
     }
@@ -106,20 +164,31 @@ void seek_free(struct seek *s)
     free(s);
 }
 
-void seek_request(struct seek *s, fuse_req_t req, uint64_t file_id, uint64_t offset, bool data)
+static int put(struct seek *s, const struct request *what)
 {
-    if (!writers_has(s->m->writers, file_id)) {
-        answer(s->m, req, file_id, offset, data);
-        return;
-    }
     struct request *request = malloc(sizeof *request);
-    if (!request) {
-        front_reply(req, -ENOMEM);
-        return;
-    }
-    *request = (struct request){.req = req, .file_id = file_id, .offset = offset, .data = data};
+    if (!request)
+        return -ENOMEM;
+    *request = *what;
     LOCK_SCOPE(&s->lock);
     *s->end = request;
     s->end = &request->next;
     pthread_cond_signal(&s->changed);
+    return 0;
+}
+
+void seek_request(struct seek *s, fuse_req_t req, uint64_t file_id, uint64_t offset, bool data)
+{
+    struct mount *m = s->m;
+    bool certain = !writers_has(m->writers, file_id); /* before the parcel is asked */
+    uint64_t found = 0;
+    int r = parcel_seek(m->config.parcel, file_id, offset, data, &found);
+    certain |= (r < 0 && r != -ENXIO) || (r == 0 && data && found == offset);
+    struct request request = {.req = req, .file_id = file_id, .offset = offset, .data = data};
+    if (certain)
+        answer(req, r, found);
+    else if (!m->kernel_waits)
+        front_reply(req, -EINVAL);
+    else if (put(s, &request) < 0)
+        front_reply(req, -ENOMEM);
 }

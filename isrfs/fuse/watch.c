@@ -3,12 +3,13 @@
  * pages that only requests can hand over, so the loop must go on serving until that is done; hence
  * a thread of its own:
  *
- *   1. syncfs the mount, commit;
+ *   1. have the kernel hand over what it holds of each file that is open for writing (syncfs would
+ *      only start that, and not wait: measured), commit;
  *   2. unmount. The loop ends by itself, and so does mount_serve;
  *   3. if files or folders are in use: say so, unmount lazily (nobody new can come in), and wait a
  *      little while for those who use it to close their files: they often get the same signal. A
  *      second signal cuts the wait short;
- *   4. syncfs and commit once more, and end the loop. Who still has a file open gets ENOTCONN.
+ *   4. hand over and commit once more, and end the loop. Who still has a file open gets ENOTCONN.
  *
  * Step 4 holds flush_lock and sets `ending`, so that nothing begins to wait for pages that will
  * never come. libfuse's loop sees that it is to end only when the thread that runs it is
@@ -23,7 +24,6 @@
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 
-#include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/process.h"
 
@@ -112,7 +112,7 @@ static void detach(struct watch *w, int root)
     wait_unused(w, 1);
     pthread_mutex_lock(&m->flush_lock);
     atomic_store(&m->busy, writers_any(m->writers));
-    log_failure("cannot take over what the kernel holds", io_syncfs(root));
+    log_failure("cannot take over what the kernel holds", front_flush(m, root));
     log_failure("cannot commit", commit(m));
     m->ending = true;
     pthread_mutex_unlock(&m->flush_lock);

@@ -87,3 +87,16 @@ bool writers_any(struct writers *w)
     LOCK_SCOPE(&w->lock);
     return w->table != NULL;
 }
+
+int writers_list(struct writers *w, uint64_t **ret, size_t *ret_count)
+{
+    LOCK_SCOPE(&w->lock);
+    *ret_count = 0;
+    *ret = calloc(HASH_COUNT(w->table) + 1, sizeof **ret);
+    if (!*ret)
+        return -ENOMEM;
+    struct written *file, *next;
+    HASH_ITER(hh, w->table, file, next)
+    (*ret)[(*ret_count)++] = file->file_id;
+    return 0;
+}

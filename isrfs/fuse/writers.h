@@ -6,6 +6,7 @@
 #define ISRFS_FUSE_WRITERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct writers;
@@ -19,5 +20,8 @@ void writers_remove(struct writers *w, uint64_t file_id);
 
 bool writers_has(struct writers *w, uint64_t file_id);
 bool writers_any(struct writers *w);
+
+/* All of them; *RET is the caller's. 0 or -ENOMEM. */
+int writers_list(struct writers *w, uint64_t **ret, size_t *ret_count);
 
 #endif

@@ -1,0 +1,13 @@
+# Sites, sources, and what isr does with them.
+check_PROGRAMS += tests/unit/test_site
+UNIT_TESTS += tests/unit/test_site
+tests_unit_test_site_SOURCES = tests/unit/test_site.c
+tests_unit_test_site_LDADD = libsync.a libparcel.a libkeyring.a libstore.a liblockclient.a \
+	libcodec.a libbase.a $(JANSSON_LIBS) $(NBD_LIBS) $(ZSTD_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) \
+	$(CMOCKA_LIBS)
+
+SHELL_TESTS += \
+	tests/import-checks-every-image-format.sh \
+	tests/run-suspends-at-sigint-and-goes-on-later.sh \
+	tests/status-after-a-crash-says-what-is-left.sh \
+	tests/umount-8-waits-through-its-helper.sh

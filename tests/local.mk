@@ -5,6 +5,7 @@ include tests/keyring.mk
 include tests/parcel.mk
 include tests/sync.mk
 include tests/vmm.mk
+include tests/fuse.mk
 
 # What users get, end to end.
 SHELL_TESTS += \
@@ -34,7 +35,7 @@ SHELL_TESTS += \
 	tests/odd-paths-are-only-paths.sh \
 	tests/old-versions-can-be-read.sh \
 	tests/own-folders-below-the-mountpoint-are-refused.sh \
-	tests/run-is-a-whole-day-in-one-command.sh \
+	tests/run-checks-in-when-the-guest-switches-off.sh \
 	tests/second-mount-at-this-site-is-refused.sh \
 	tests/seeds-names-are-links.sh \
 	tests/sigterm-loses-nothing-written.sh \

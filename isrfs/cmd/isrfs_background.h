@@ -6,8 +6,9 @@
 
 #include "isrfs/sync/checkout.h"
 
-/* How starting ended. TEXT empty: everything has been said. */
-struct isrfs_background; /* the child's side */
+/* The child's side. A verdict is a failure (or OUTCOME_DONE) whose text is empty when everything
+ * has been said already. */
+struct isrfs_background;
 
 /* Forks. In the child: returns 0 with *RET. In the parent: waits for the child's verdict and
  * returns 1 with *RET_VERDICT. Negative errno if there is no child. */

@@ -49,6 +49,7 @@ struct request {
     const char *path;
     const void *data;
     size_t size;
+    bool anew;
     struct buffer *out;
 };
 
@@ -224,7 +225,7 @@ static int put_step(struct folder *s, struct folder_root *root, void *arg)
     else
         snprintf(path, sizeof path, "%s", w->path);
     enum folder_flush_todo todo;
-    int r = folder_flush_begin(s->flush, path, !w->id, &todo);
+    int r = folder_flush_begin(s->flush, path, !w->id || w->anew, &todo);
     if (r < 0 || todo == FOLDER_FLUSH_DONE)
         return r;
     int fd = w->id ? put_object(s, root, path, w, todo == FOLDER_FLUSH_LOOK)
@@ -243,6 +244,12 @@ static int put_step(struct folder *s, struct folder_root *root, void *arg)
 static int folder_put(struct store *s, const struct object_id *id, const void *object, size_t size)
 {
     return run(folder_of(s), put_step, &(struct request){.id = id, .data = object, .size = size});
+}
+
+int folder_put_anew(struct store *s, const struct object_id *id, const void *object, size_t size)
+{
+    struct request w = {.id = id, .data = object, .size = size, .anew = true};
+    return s->ops->put ? run(folder_of(s), put_step, &w) : -EROFS;
 }
 
 static int folder_put_record(struct store *s, const char *name, const void *data, size_t size)

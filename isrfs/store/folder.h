@@ -36,6 +36,10 @@ int folder_create(const char *path, enum folder_fanout fanout, char ret_uuid[STO
  * is then unknown, as store_barrier says. It keeps up to 256 descriptors open between barriers. */
 int folder_open(const struct folder_config *config, struct store **ret);
 
+/* store_put of a folder store, but writes the object whatever lies there: for one that was put
+ * through another process, whose barrier may have failed. */
+int folder_put_anew(struct store *s, const struct object_id *id, const void *object, size_t size);
+
 /* The uuid that the marker shows; lives as long as the store. */
 const char *folder_uuid(const struct store *s);
 

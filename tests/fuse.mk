@@ -1,0 +1,4 @@
+SHELL_TESTS += \
+	tests/a-bad-client-does-not-disturb-the-daemon.sh \
+	tests/holes-are-right-while-a-file-is-written.sh \
+	tests/sigterm-takes-over-what-open-files-hold.sh

@@ -5,6 +5,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/commands.h"
 #include "isrfs/cmd/daemon.h"
+#include "isrfs/sync/recover.h"
 
 /* A mounted parcel is checked in by unmounting it. */
 static int refuse_mounted(const struct cmd *c, const struct source *source)
@@ -66,6 +67,9 @@ static int run(struct cmd *c)
     status = status ? status : cmd_checkout(c, &source, CHECKOUT_EXISTING, &checkout);
     if (status || !checkout)
         return status;
+    struct failure failure = {0};
+    if (recover(checkout, &failure) < 0)
+        return cmd_fail(c, &failure);
     status = confirm_crashed(c, checkout);
     return status ? status : check_in(c, checkout);
 }

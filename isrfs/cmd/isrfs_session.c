@@ -164,15 +164,15 @@ static void put_back(struct session *s)
     let_go(s, NULL);
 }
 
-/* Nothing but memory holds what is not committed, so a full disk is waited for. A signal ends the
+/* Nothing but memory holds what is not in the log, so a full disk is waited for. A signal ends the
  * wait. */
-static int commit_at_last(struct session *s, bool consistent)
+static int keep_at_last(struct session *s, bool consistent)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    int r = committer_commit(s->committer, consistent);
+    int r = committer_sync(s->committer, consistent);
     for (int i = 0; r < 0 && i < RETRIES; i++) {
         struct timespec pause = {.tv_sec = RETRY_SECONDS};
         if (i == 0)
@@ -181,8 +181,27 @@ static int commit_at_last(struct session *s, bool consistent)
         control_progress(s->control, "waiting for space to keep the last changes", 0, 0);
         if (sigtimedwait(&set, NULL, &pause) > 0)
             return r;
-        r = committer_commit(s->committer, consistent);
+        r = committer_sync(s->committer, consistent);
     }
+    return r;
+}
+
+/* The last commit needs the home where chunks were written in part; the journal, which keeps all
+ * that was written, does not. */
+static int commit_at_last(struct session *s, bool consistent, struct failure *end)
+{
+    int kept = keep_at_last(s, consistent);
+    int r = kept < 0 ? kept : committer_commit(s->committer, consistent);
+    if (kept < 0)
+        failure_set(
+            end, OUTCOME_FAILED,
+            "%s: what was written last is lost: %s: %s (isr ci %s brings home what is kept)",
+            s->source.parcel, s->checkout->state_path, strerror(-r), s->source.parcel);
+    else if (r < 0)
+        failure_set(end, outcome_of(r),
+                    "%s: the last changes could not be made ready to be checked in: %s (everything "
+                    "is kept at this site; isr ci %s tries again)",
+                    s->source.parcel, strerror(-r), s->source.parcel);
     return r;
 }
 
@@ -225,13 +244,8 @@ static int check_in(struct session *s, struct failure *end)
 static void finish(struct session *s, bool busy, struct failure *end)
 {
     pthread_mutex_lock(&s->use); /* a checkpoint may still be under way */
-    int r = commit_at_last(s, !busy);
+    int r = commit_at_last(s, !busy, end);
     pthread_mutex_unlock(&s->use);
-    if (r < 0)
-        failure_set(end, OUTCOME_FAILED,
-                    "%s: what was written after the last commit is lost: %s: %s (isr ci %s brings "
-                    "home what is kept)",
-                    s->source.parcel, s->checkout->state_path, strerror(-r), s->source.parcel);
     close_parcel(s);
     if (r == 0 && s->options->no_checkin)
         failure_set(end, OUTCOME_DONE,

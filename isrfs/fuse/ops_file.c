@@ -133,7 +133,7 @@ static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
     (void)fi;
     struct mount *m = front_mount(req);
     COUNT(counters_of(m), fsync_requests, 1);
-    front_reply(req, m->config.committer ? committer_commit(m->config.committer, false) : 0);
+    front_reply(req, m->config.committer ? committer_sync(m->config.committer, false) : 0);
 }
 
 /* The kernel has written back and dropped its pages of the range. What is not done here must be

@@ -72,9 +72,9 @@ static int unmount(const struct mount *m, bool lazily)
     return r < 0 ? r : result.status == 0 ? 0 : -EBUSY;
 }
 
-static int commit(const struct mount *m)
+static int keep(const struct mount *m)
 {
-    return m->config.committer ? committer_commit(m->config.committer, false) : 0;
+    return m->config.committer ? committer_sync(m->config.committer, false) : 0;
 }
 
 static void log_failure(const char *what, int r)
@@ -113,7 +113,7 @@ static void detach(struct watch *w, int root)
     pthread_mutex_lock(&m->flush_lock);
     atomic_store(&m->busy, writers_any(m->writers));
     log_failure("cannot take over what the kernel holds", front_flush(m, root));
-    log_failure("cannot commit", commit(m));
+    log_failure("the last changes are not kept", keep(m));
     m->ending = true;
     pthread_mutex_unlock(&m->flush_lock);
     end_loop(w);
@@ -127,7 +127,7 @@ static void end_session(struct watch *w, int number)
     if (r == -ENOTCONN)
         return; /* unmounted by somebody else; the loop ends */
     log_failure("cannot take over what the kernel holds", r);
-    log_failure("cannot commit", commit(m));
+    log_failure("the last changes are not kept", keep(m));
     if (unmount(m, false) == 0)
         return;
     CLEANUP_CLOSE int root = front_open_root(m);

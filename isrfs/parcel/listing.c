@@ -20,6 +20,7 @@ static int change_attr(struct parcel *p, uint64_t file_id, const unsigned *mode,
             if (mtime)
                 f->mtime = *mtime;
             f->ctime = file_now();
+            file_attr_changed(f);
         }
         atomic_fetch_add(&p->changes, 1);
         file_put(f);

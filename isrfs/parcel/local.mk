@@ -7,13 +7,18 @@ libparcel_a_SOURCES = \
 	isrfs/parcel/dirty.c \
 	isrfs/parcel/flush.c \
 	isrfs/parcel/holes.c isrfs/parcel/holes.h \
+	isrfs/parcel/journal.c \
 	isrfs/parcel/listing.c \
 	isrfs/parcel/names.c \
+	isrfs/parcel/ops.c \
 	isrfs/parcel/parcel.c isrfs/parcel/parcel.h isrfs/parcel/parcel_internal.h \
 	isrfs/parcel/prefetch.c \
 	isrfs/parcel/read.c \
+	isrfs/parcel/ref_slots.c isrfs/parcel/ref_slots.h \
+	isrfs/parcel/replay.c \
 	isrfs/parcel/segment.c isrfs/parcel/segment.h \
 	isrfs/parcel/site_log.c isrfs/parcel/site_log.h \
 	isrfs/parcel/site_log_append.c isrfs/parcel/site_log_internal.h \
+	isrfs/parcel/site_log_journal.c \
 	isrfs/parcel/site_log_scan.c isrfs/parcel/site_log_scan.h \
 	isrfs/parcel/write.c

@@ -22,7 +22,7 @@ struct file *file_find(struct parcel *p, uint64_t file_id)
     return f;
 }
 
-static struct file *find_child(struct file *folder, const char *name)
+struct file *file_child(struct file *folder, const char *name)
 {
     struct file *f;
     HASH_FIND(hh_name, folder->children, name, strlen(name), f);
@@ -84,10 +84,14 @@ void file_free(struct file *f)
     if (!f)
         return;
     while (f->dirty)
-        dirty_remove(f->dirty, NULL);
+        dirty_remove(f->dirty);
+    if (f->attr_unlogged) {
+        LOCK_SCOPE(&f->parcel->dirty_lock);
+        DL_DELETE2(f->parcel->attr_list, f, attr_prev, attr_next);
+    }
     holes_free(&f->holes);
     keyring_free(f->keyring);
-    pthread_cond_destroy(&f->flushed);
+    pthread_cond_destroy(&f->idle);
     pthread_mutex_destroy(&f->lock);
     free(f->name);
     free(f);
@@ -116,6 +120,14 @@ static void detach(struct file *f)
     f->parent = NULL;
 }
 
+void file_move(struct file *f, struct file *folder, char *name)
+{
+    detach(f);
+    free(f->name);
+    f->name = name;
+    attach(folder, f);
+}
+
 int file_new(struct parcel *p, struct file *parent, const char *name,
              const struct catalog_entry *entry, struct file **ret)
 {
@@ -123,7 +135,7 @@ int file_new(struct parcel *p, struct file *parent, const char *name,
     if (!f)
         return -ENOMEM;
     pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->flushed, NULL);
+    pthread_cond_init(&f->idle, NULL);
     f->parcel = p;
     f->file_id = entry->file_id;
     f->is_folder = entry->is_folder;
@@ -212,7 +224,7 @@ int parcel_lookup(struct parcel *p, uint64_t folder, const char *name, struct pa
     int r = find_folder(p, folder, &parent);
     if (r < 0)
         return r;
-    struct file *f = find_child(parent, name);
+    struct file *f = file_child(parent, name);
     if (!f)
         return -ENOENT;
     f->references++;
@@ -241,7 +253,7 @@ int parcel_find(struct parcel *p, const char *path, struct parcel_attr *ret)
     for (char *part = strtok_r(copy, "/", &rest); part; part = strtok_r(NULL, "/", &rest)) {
         if (!at->is_folder)
             return -ENOTDIR;
-        at = find_child(at, part);
+        at = file_child(at, part);
         if (!at)
             return -ENOENT;
     }
@@ -264,6 +276,25 @@ static void changed(struct file *folder)
     atomic_fetch_add(&folder->parcel->changes, 1);
     LOCK_SCOPE(&folder->lock);
     folder->mtime = folder->ctime = file_now();
+    file_attr_changed(folder);
+}
+
+static int note_unlink(const struct file *f)
+{
+    return ops_note(f->parcel, (struct op){.type = OP_UNLINK, .file_id = f->file_id});
+}
+
+/* NAME or CREATE. */
+static int note_name(const struct file *f, enum op_type type, const struct file *folder,
+                     const char *name)
+{
+    struct op op = {.type = type,
+                    .file_id = f->file_id,
+                    .folder = folder->file_id,
+                    .name = strdup(name),
+                    .is_folder = f->is_folder,
+                    .chunk_size = f->chunk_size};
+    return op.name ? ops_note(f->parcel, op) : -ENOMEM;
 }
 
 static size_t path_length(const struct file *f)
@@ -275,7 +306,7 @@ static size_t path_length(const struct file *f)
 }
 
 /* May NAME be made in PARENT? */
-static int check_new_name(const struct file *parent, const char *name)
+int file_check_new_name(const struct file *parent, const char *name)
 {
     if (strlen(name) > CATALOG_NAME_MAX)
         return -ENAMETOOLONG;
@@ -292,10 +323,10 @@ static int make(struct parcel *p, uint64_t folder, const char *name, unsigned mo
     LOCK_SCOPE(&p->names);
     struct file *parent, *f;
     int r = find_folder(p, folder, &parent);
-    r = r < 0 ? r : check_new_name(parent, name);
+    r = r < 0 ? r : file_check_new_name(parent, name);
     if (r < 0)
         return r;
-    if (find_child(parent, name))
+    if (file_child(parent, name))
         return -EEXIST;
     if (HASH_CNT(hh_id, p->files) > CATALOG_FILES_MAX)
         return -ENOSPC;
@@ -311,7 +342,14 @@ static int make(struct parcel *p, uint64_t folder, const char *name, unsigned mo
         return r;
     p->next_file_id++;
     f->references = 1;
+    r = note_name(f, OP_CREATE, parent, name);
+    if (r < 0)
+        return r;
     changed(parent);
+    {
+        LOCK_SCOPE(&f->lock);
+        file_attr_changed(f);
+    }
     file_attr(f, ret);
     return 0;
 }
@@ -338,9 +376,9 @@ int parcel_mkdir(struct parcel *p, uint64_t folder, const char *name, unsigned m
     return r;
 }
 
-/* With p->names held: takes the name away. The file goes on living if it has references; else it is
+/* Takes the name away. The file goes on living if it has references; else it is
  * the caller's to free, once the lock is gone. */
-static struct file *take_name(struct parcel *p, struct file *f)
+struct file *file_take_name(struct parcel *p, struct file *f)
 {
     detach(f);
     f->unlinked = true;
@@ -367,11 +405,14 @@ static int take_away(struct parcel *p, uint64_t folder, const char *name, bool i
     int r = find_folder(p, folder, &parent);
     if (r < 0)
         return r;
-    struct file *f = find_child(parent, name);
+    struct file *f = file_child(parent, name);
     r = check_removable(f, is_folder);
     if (r < 0)
         return r;
-    *ret_dead = take_name(p, f);
+    r = note_unlink(f);
+    if (r < 0)
+        return r;
+    *ret_dead = file_take_name(p, f);
     changed(parent);
     return 0;
 }
@@ -410,7 +451,7 @@ static bool is_below(const struct file *f, const struct file *folder)
 static int rename_locked(struct parcel *p, struct file *from, struct file *target_folder,
                          const char *to, bool no_replace, struct file **ret_dead)
 {
-    struct file *there = find_child(target_folder, to);
+    struct file *there = file_child(target_folder, to);
     if (there == from)
         return no_replace ? -EEXIST : 0;
     if (there && no_replace)
@@ -423,13 +464,16 @@ static int rename_locked(struct parcel *p, struct file *from, struct file *targe
     char *name = strdup(to);
     if (!name)
         return -ENOMEM;
+    r = there ? note_unlink(there) : 0;
+    r = r < 0 ? r : note_name(from, OP_NAME, target_folder, to);
+    if (r < 0) {
+        free(name);
+        return r;
+    }
     if (there)
-        *ret_dead = take_name(p, there);
+        *ret_dead = file_take_name(p, there);
     changed(from->parent);
-    detach(from);
-    free(from->name);
-    from->name = name;
-    attach(target_folder, from);
+    file_move(from, target_folder, name);
     changed(target_folder);
     LOCK_SCOPE(&from->lock);
     from->ctime = file_now();
@@ -443,10 +487,10 @@ static int rename_names(struct parcel *p, uint64_t from_folder, const char *from
     struct file *source, *target;
     int r = find_folder(p, from_folder, &source);
     r = r < 0 ? r : find_folder(p, to_folder, &target);
-    r = r < 0 ? r : check_new_name(target, to);
+    r = r < 0 ? r : file_check_new_name(target, to);
     if (r < 0)
         return r;
-    struct file *f = find_child(source, from);
+    struct file *f = file_child(source, from);
     return f ? rename_locked(p, f, target, to, no_replace, ret_dead) : -ENOENT;
 }
 

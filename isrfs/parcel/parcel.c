@@ -5,6 +5,8 @@
  *   names.c     the tree of names and attributes      read.c      bytes out
  *   write.c     bytes in, holes, seeking              dirty.c     changed chunks in memory
  *   flush.c     changed chunks to objects in the log  prefetch.c  decoding ahead
+ *   journal.c   changes to batches in the log         replay.c    and back
+ *   ops.c       what is noted for the journal         listing.c   attributes, listing
  *
  * The locks and their order stand in parcel_internal.h. */
 #include <string.h>
@@ -92,13 +94,16 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
     p->cache = p->buffers ? chunk_cache_new(p->config.cache_bytes, config->codec, config->store,
                                             p->buffers, config->counters)
                           : NULL;
-    if (!p->cache)
+    p->refs = ref_slots_new();
+    if (!p->cache || !p->refs)
         return -ENOMEM;
     CLEANUP_CATALOG struct catalog *catalog = NULL;
     int r = load_catalog(p, catalog_ref, &catalog);
     r = r < 0 ? r : build_tree(p, catalog);
+    r = r < 0 || !config->log ? r : replay_log(p);
     if (r < 0)
         return r;
+    p->noting = config->log;
     *ret = steal_ptr(p);
     return 0;
 }
@@ -122,6 +127,8 @@ void parcel_close(struct parcel *p)
         }
         file_free(f);
     }
+    ops_free(p->ops);
+    ref_slots_free(p->refs);
     chunk_cache_free(p->cache);
     chunk_buffers_free(p->buffers);
     pthread_cond_destroy(&p->prefetch_done);

@@ -47,7 +47,8 @@ struct parcel_attr {
     struct timespec mtime, ctime;
 };
 
-/* Opens the state that CATALOG names. -EBADMSG: it does not open or breaks a rule; or as store_get.
+/* Opens the state that CATALOG names, and does again what the log has beyond it (parcel_changes is
+ * not 0 then). -EBADMSG: it does not open or breaks a rule; or as store_get.
  */
 int parcel_open(const struct parcel_config *config, const struct object_ref *catalog,
                 struct parcel **ret);
@@ -105,12 +106,26 @@ enum parcel_place { PARCEL_HOLE, PARCEL_HOME, PARCEL_SITE, PARCEL_MEMORY };
 int parcel_place(struct parcel *p, uint64_t file_id, uint64_t index, enum parcel_place *ret_place,
                  uint64_t *ret_end);
 
+/* Writes everything that was changed since the last call to the log, as one batch, which is
+ * replayed wholly or not at all when the parcel is opened again; it is durable after
+ * site_log_flush. Changes are held back for a moment only. 0; -EAGAIN: a commit has to be finished
+ * first; -ENOSPC, -EIO. */
+int parcel_journal(struct parcel *p, bool consistent);
+/* Was the last batch (also one that was replayed) written as a consistent one? */
+bool parcel_is_consistent(struct parcel *p);
+
+/* Encodes most of what is changed in memory into the log, so that a commit that follows has little
+ * to do. */
+int parcel_settle(struct parcel *p);
+
 /* For a commit (sync/commit.h, which is the only caller): freeze waits until no change is under way
  * and holds back new ones; flush turns every changed chunk into objects in the log, saves the
- * keyrings and gives the catalog that names them, also in the log; thaw lets changes go on. */
+ * keyrings and gives the catalog that names them, also in the log; committed says that a root names
+ * it in the log; thaw lets changes go on. */
 void parcel_freeze(struct parcel *p);
 void parcel_thaw(struct parcel *p);
 int parcel_flush(struct parcel *p, struct object_ref *ret_catalog);
+void parcel_committed(struct parcel *p);
 
 /* Grows with every change. */
 uint64_t parcel_changes(struct parcel *p);

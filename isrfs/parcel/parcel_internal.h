@@ -22,20 +22,31 @@
 #include "isrfs/parcel/chunk_cache.h"
 #include "isrfs/parcel/holes.h"
 #include "isrfs/parcel/parcel.h"
+#include "isrfs/parcel/ref_slots.h"
 
 #define BLOCK_SIZE 4096u
 
-/* A chunk that was changed and is not yet in the log. Its base is what keyring and holes say. */
+/* Where a block lies in the site log. */
+struct block_at {
+    struct log_at at; /* of the record */
+    unsigned slot;    /* the block's number in that record */
+};
+
+/* A chunk that differs from what keyring and holes say. Its base is `ref` if it has one, else what
+ * they say; its `own` blocks were written since. See dirty.c. */
 struct dirty {
     uint64_t index;
     struct file *file;
-    uint8_t *data; /* chunk_size bytes, from p->buffers; f->lock, but immutable while `flushing` */
-    bool flushing; /* f->lock; being encoded: complete, and not to be changed */
-    unsigned
-        valid_count; /* f->lock; blocks of `data` that say something; the others are the base's */
-    struct dirty *prev, *next; /* p->dirty_lock; oldest first */
+    struct object_ref *ref; /* f->lock; from p->refs; in the log, not yet in the keyring; or NULL */
+    uint8_t *data;          /* f->lock, but immutable while `busy`; from p->buffers; or NULL */
+    struct block_at *where; /* f->lock; for each block, meaningful for own ones that are logged */
+    bool busy;              /* f->lock; being logged or encoded: not to be changed */
+    bool complete;          /* f->lock; the blocks of `data` that are not own are the base's */
+    unsigned own, unlogged; /* f->lock; how many bits are set */
+    struct dirty *prev, *next;         /* p->dirty_lock; those with `data`, oldest first */
+    struct dirty *log_prev, *log_next; /* p->dirty_lock; those with unlogged blocks */
     UT_hash_handle hh;
-    uint64_t valid[]; /* f->lock; a bit for each block */
+    uint64_t bits[]; /* f->lock; own blocks, then unlogged ones: a bit each */
 };
 
 /* A file or folder. */
@@ -54,22 +65,25 @@ struct file {
     UT_hash_handle hh_id, hh_name;
 
     pthread_mutex_t lock;
-    pthread_cond_t flushed;       /* a `flushing` has ended */
-    unsigned mode;                /* lock */
-    uint64_t size;                /* lock */
-    struct timespec mtime, ctime; /* lock */
-    struct dirty *dirty;          /* lock; by index */
-    struct holes holes;           /* lock; over the keyring and below `dirty` */
-    uint64_t generation;          /* lock; grows when the base of any chunk changes */
-    uint64_t read_next;           /* lock; index after the last chunk read */
-    uint64_t prefetch_end;        /* lock; decoded ahead up to here */
-    unsigned read_streak;         /* lock; reads in a row that went on where the last ended */
+    pthread_cond_t idle;                /* a chunk's `busy` has ended */
+    unsigned mode;                      /* lock */
+    uint64_t size;                      /* lock */
+    struct timespec mtime, ctime;       /* lock */
+    struct dirty *dirty;                /* lock; by index */
+    struct holes holes;                 /* lock; over the keyring and below `dirty` */
+    uint64_t generation;                /* lock; grows when the base of any chunk changes */
+    bool attr_unlogged;                 /* lock; size, mode or mtime: it is in p->attr_list */
+    struct file *attr_prev, *attr_next; /* p->dirty_lock */
+    uint64_t read_next;                 /* lock; index after the last chunk read */
+    uint64_t prefetch_end;              /* lock; decoded ahead up to here */
+    unsigned read_streak;               /* lock; reads in a row that went on where the last ended */
 };
 
 struct parcel {
     struct parcel_config config;
     struct chunk_buffers *buffers;
     struct chunk_cache *cache;
+    struct ref_slots *refs;
 
     struct {
         pthread_mutex_t lock;
@@ -80,7 +94,9 @@ struct parcel {
 
     pthread_mutex_t flush_lock;
     pthread_cond_t flush_changed;
-    bool flush_busy; /* flush_lock; the token */
+    bool flush_busy;     /* flush_lock; the token */
+    bool half_committed; /* with the token; keyrings have what no root names: no batch fits any more
+                          */
 
     pthread_mutex_t names;
     struct file *files; /* names; by file id through hh_id */
@@ -88,8 +104,13 @@ struct parcel {
     uint64_t next_file_id; /* names */
 
     pthread_mutex_t dirty_lock;
-    struct dirty *dirty_list; /* dirty_lock; oldest first */
-    size_t dirty_bytes;       /* dirty_lock; memory of all in the list */
+    struct dirty *dirty_list; /* dirty_lock; with data in memory, oldest first */
+    struct dirty *log_list;   /* dirty_lock; with blocks that are not in the log */
+    struct file *attr_list;   /* dirty_lock; with attributes that are not in the log */
+    bool consistent;          /* with the token; as the last batch said */
+    bool noting;              /* constant after opening: changes are to be logged */
+    struct ops *ops;          /* dirty_lock; what was done and is not in the log, in order */
+    size_t dirty_bytes;       /* dirty_lock; memory of all in dirty_list */
 
     pthread_mutex_t prefetch_lock;
     pthread_cond_t prefetch_done;
@@ -120,6 +141,13 @@ int file_get_regular(struct parcel *p, uint64_t file_id, struct file **ret);
  * -ENOMEM. */
 int file_new(struct parcel *p, struct file *parent, const char *name,
              const struct catalog_entry *entry, struct file **ret);
+/* With p->names held: the child of that name, or NULL. May NAME be made in FOLDER? Gives F another
+ * folder and name (taken over). Takes F's name away: it lives on if it has references (NULL), else
+ * it is the caller's to free without the lock. */
+struct file *file_child(struct file *folder, const char *name);
+int file_check_new_name(const struct file *folder, const char *name);
+void file_move(struct file *f, struct file *folder, char *name);
+struct file *file_take_name(struct parcel *p, struct file *f);
 /* Frees a file and its changed chunks; it must be in no table. */
 void file_free(struct file *f);
 /* The path of a file for messages and the catalog: the caller's; NULL: no memory. */
@@ -142,26 +170,87 @@ static inline unsigned file_blocks(const struct file *f)
     return f->chunk_size / BLOCK_SIZE;
 }
 struct dirty *dirty_find(struct file *f, uint64_t index);
-/* A new one of which no block is valid. NULL: no memory. */
+/* The one at INDEX, not busy, made if it is missing, with its own blocks in memory. Lets go of the
+ * lock while it waits or reads the log. 0, -ENOMEM, -EIO (logged). */
+int dirty_writable(struct file *f, uint64_t index, struct dirty **ret);
+/* Makes a new one without data: what replaying finds. NULL: no memory. */
 struct dirty *dirty_add(struct file *f, uint64_t index);
-/* Takes it out of table and list and frees it; its bytes too, unless TAKE_DATA gets them. */
-void dirty_remove(struct dirty *d, uint8_t **take_data);
-bool dirty_valid(const struct dirty *d, unsigned first_block, unsigned last_block);
-void dirty_set_valid(struct dirty *d, unsigned first_block, unsigned last_block);
-/* Fills every block that is not valid from BASE (NULL: zeros). */
-void dirty_merge(struct dirty *d, const uint8_t *base);
-/* Removes all from index FIRST to LAST - 1, waiting for those being flushed (the lock is let go
+/* Takes it out of table and lists and frees it and its data. */
+void dirty_remove(struct dirty *d);
+/* Are these blocks to be had from its data? */
+bool dirty_has(const struct dirty *d, unsigned first_block, unsigned last_block);
+/* Gets evicted blocks back into memory, without the lock: look again afterwards. 0, -ENOMEM, -EIO
+ * (logged). */
+int dirty_load(struct file *f, uint64_t index);
+bool dirty_own(const struct dirty *d, unsigned block);
+bool dirty_unlogged(const struct dirty *d, unsigned block);
+/* These blocks were written (to its data, or by another process: LOGGED). */
+void dirty_set_own(struct dirty *d, unsigned first_block, unsigned last_block, bool logged);
+/* None of its blocks has to be logged any more. */
+void dirty_set_logged(struct dirty *d);
+/* Gives its data to the caller, who has it in the log as REF (a slot that it takes over): no block
+ * is its own any more. */
+uint8_t *dirty_settle(struct dirty *d, struct object_ref *ref);
+/* Forgets its data; all of its own blocks must be logged. */
+void dirty_evict(struct dirty *d);
+void dirty_end_busy(struct dirty *d);
+/* Removes all from index FIRST to LAST - 1, waiting for those that are busy (the lock is let go
  * meanwhile). */
 void dirty_drop(struct file *f, uint64_t first, uint64_t last);
-/* Makes the chunk at INDEX complete if it is there, fetching its base without the lock. 0 also if
- * it is gone meanwhile; -EIO (logged). */
+/* Makes the chunk at INDEX complete if it has own blocks, fetching them and its base without the
+ * lock. 0 also if there is none meanwhile; -EIO (logged). */
 int dirty_complete(struct file *f, uint64_t index);
+
+/* ops.c; with p->dirty_lock NOT held, in whatever lock orders the change among others */
+
+enum op_type { OP_CREATE = 1, OP_NAME, OP_UNLINK, OP_ATTR, OP_HOLES, OP_CHUNK, OP_MOMENT };
+
+/* Something that was done. Which fields mean something depends on the type. */
+struct op {
+    enum op_type type;
+    uint64_t file_id;
+    uint64_t first, last;   /* HOLES: FIRST to LAST - 1; CHUNK: FIRST */
+    uint64_t folder;        /* CREATE, NAME */
+    char *name;             /* CREATE, NAME; owned */
+    bool is_folder;         /* CREATE */
+    bool consistent;        /* MOMENT: nothing was running when the batch was written */
+    uint32_t chunk_size;    /* CREATE */
+    unsigned mode;          /* ATTR */
+    uint64_t size;          /* ATTR */
+    struct timespec mtime;  /* ATTR */
+    struct object_ref *ref; /* CHUNK, when it is encoded or was decoded; not owned */
+};
+
+struct ops {
+    struct op *ops; /* owned */
+    size_t count, room;
+};
+
+/* Notes OP for the next batch; takes its name over (also on error). Nothing for a read-only parcel,
+ * or while it is replayed. -ENOMEM. */
+int ops_note(struct parcel *p, struct op op);
+/* Takes all that were noted, and puts them back in front of what came since. */
+struct ops *ops_take(struct parcel *p);
+void ops_put_back(struct parcel *p, struct ops *ops);
+void ops_free(struct ops *ops);
+/* One op as bytes, and back from bytes that nobody vouches for (the name is the caller's then; REF
+ * must point to room for one). 0, -ENOMEM; -EBADMSG. */
+int ops_encode(const struct op *op, struct buffer *out);
+int ops_decode(struct reader *in, struct op *op);
+
+/* The file's size, mode or mtime has changed. With f->lock held. */
+void file_attr_changed(struct file *f);
 
 /* read.c */
 
-/* What keyring and cache have for a chunk: NULL in *RET for a hole, else to be released. No lock
- * may be held. -EIO (logged). */
-int file_base(struct file *f, uint64_t index, struct chunk **ret);
+/* What a changed chunk's REF (NULL: none), keyring and cache have for a chunk: NULL in *RET for a
+ * hole, else to be released. No lock may be held. -EIO (logged). */
+int file_base(struct file *f, uint64_t index, const struct object_ref *ref, struct chunk **ret);
+
+/* write.c */
+
+/* Makes holes of chunks, with f->lock held (let go of while waiting for busy ones). -ENOMEM. */
+int file_punch(struct file *f, uint64_t first, uint64_t last);
 
 /* prefetch.c */
 
@@ -172,8 +261,26 @@ void prefetch_drain(struct parcel *p);
 
 /* flush.c */
 
+/* The token of the flusher. */
+void flush_token_take(struct parcel *p);
+void flush_token_give(struct parcel *p);
 /* Before a write: makes room among the changed chunks. 0 or why there is none. No lock, not in the
  * gate. */
 int flush_make_room(struct parcel *p);
+/* Encodes a busy, complete chunk into the log and settles it; ends its being busy. As the flusher,
+ * no lock. 0, 1 if it is a hole now, negative errno. */
+int flush_encode(struct file *f, uint64_t index);
+
+/* journal.c */
+
+/* As parcel_journal, for who is the flusher already. Not frozen, not in the gate. */
+int journal_batch(struct parcel *p, bool consistent);
+/* Attributes need not be logged any more. Frozen, as the flusher. */
+void journal_forget_attrs(struct parcel *p);
+
+/* replay.c */
+
+/* Does again what the log has beyond its newest root. As parcel_open. */
+int replay_log(struct parcel *p);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "isrfs/base/log.h"
+#include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel_internal.h"
 
 /* Says once what is wrong where, and gives what a reader is to get. */
@@ -22,11 +23,15 @@ static int report(struct file *f, uint64_t index, const struct object_id *id, in
     return -EIO;
 }
 
-int file_base(struct file *f, uint64_t index, struct chunk **ret)
+int file_base(struct file *f, uint64_t index, const struct object_ref *changed, struct chunk **ret)
 {
     *ret = NULL;
     struct object_ref ref;
-    int r = keyring_lookup(f->keyring, index, &ref);
+    int r = 0;
+    if (changed)
+        ref = *changed;
+    else
+        r = keyring_lookup(f->keyring, index, &ref);
     if (r < 0)
         return r == -ENOMEM ? r : report(f, index, NULL, r);
     if (object_id_is_hole(&ref.id))
@@ -35,39 +40,48 @@ int file_base(struct file *f, uint64_t index, struct chunk **ret)
     return r == 0 || r == -ENOMEM ? r : report(f, index, &ref.id, r);
 }
 
-/* From changed chunks and holes; 1 if the bytes are elsewhere. With the file's lock held, which it
- * may let go of for a while. */
-static int read_memory(struct file *f, uint64_t index, size_t at, uint8_t *data, size_t size)
+/* From changed chunks and holes; 1 if the bytes are elsewhere, in the object REF if it was filled.
+ * With the file's lock held, which it may let go of for a while. */
+static int read_memory(struct file *f, uint64_t index, size_t at, uint8_t *data, size_t size,
+                       struct object_ref *ref)
 {
     unsigned first = (unsigned)(at / BLOCK_SIZE);
     unsigned last = (unsigned)((at + size + BLOCK_SIZE - 1) / BLOCK_SIZE);
     struct dirty *d;
-    while ((d = dirty_find(f, index))) {
-        if (dirty_valid(d, first, last)) {
+    while ((d = dirty_find(f, index)) && d->own > 0) {
+        if (dirty_has(d, first, last)) {
             memcpy(data, d->data + at, size);
             return 0;
         }
-        int r = dirty_complete(f, index);
+        int r = d->data ? dirty_complete(f, index) : dirty_load(f, index);
         if (r < 0)
             return r;
     }
-    if (!holes_find(&f->holes, index))
+    if (d && d->ref)
+        *ref = *d->ref;
+    else if (holes_find(&f->holes, index))
+        memset(data, 0, size);
+    else
         return 1;
-    memset(data, 0, size);
-    return 0;
+    return d && d->ref ? 1 : 0;
 }
 
 /* SIZE bytes at AT of one chunk. */
 static int read_piece(struct file *f, uint64_t index, size_t at, uint8_t *data, size_t size)
 {
+    struct object_ref ref = {0};
+    int r;
     {
         LOCK_SCOPE(&f->lock);
-        int r = read_memory(f, index, at, data, size);
-        if (r <= 0)
-            return r;
+        r = read_memory(f, index, at, data, size, &ref);
     }
+    if (r <= 0)
+        return r;
     struct chunk *chunk;
-    int r = file_base(f, index, &chunk);
+    bool changed = !object_id_is_hole(&ref.id);
+    r = file_base(f, index, changed ? &ref : NULL, &chunk);
+    if (changed)
+        secret_wipe(&ref, sizeof ref);
     if (r < 0)
         return r;
     if (!chunk) {

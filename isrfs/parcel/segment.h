@@ -19,12 +19,10 @@
 #define SEGMENT_OVERHEAD      (SEGMENT_FRAME_SIZE + SEGMENT_PREAMBLE_SIZE + AEAD_TAG_SIZE)
 #define SEGMENT_PAYLOAD_MAX   (OBJECT_SIZE_MAX + 64u)
 
-/* FILE and BLOCKS are laid out for the journal of operations; this release neither writes nor takes
- * them. */
 enum record_type {
     RECORD_PADDING = 0,
-    RECORD_FILE = 1,
-    RECORD_BLOCKS = 2,
+    RECORD_FILE = 1,   /* operations on files */
+    RECORD_BLOCKS = 2, /* blocks that were written */
     RECORD_OBJECT = 3,
     RECORD_ROOT = 4,
 };

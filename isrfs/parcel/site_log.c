@@ -270,6 +270,7 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
 {
     struct site_log *l = ctx;
     struct log_place at = {segment, record->offset, record->record, record->flushed};
+    struct log_at journaled = {segment, record->offset, record->record};
     struct object_id id;
     uint64_t first;
     switch (record->type) {
@@ -282,9 +283,11 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
         return index_add(l, &id, &at, record->size - sizeof id);
     case RECORD_ROOT:
         l->has_root = true;
+        site_log_journal_clear(l);
         return decode_root(record->payload, record->size, l->root, &first);
     case RECORD_FILE:
     case RECORD_BLOCKS:
+        return site_log_journal_take(l, &journaled, record->type, record->payload, record->size);
     default:
         log_error("the site log has records of a kind (%d) that this release does not know",
                   (int)record->type);
@@ -335,6 +338,7 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
     r = r < 0 ? r : site_log_scan(&l->keys, l->dirfd, take_record, l, &scanned);
     if (r < 0)
         return r;
+    site_log_journal_cut(l);
     l->segments = scanned.segments;
     l->segment_count = scanned.count;
     l->bytes = scanned.bytes;
@@ -343,6 +347,7 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
                                          .objects = l->objects,
                                          .bytes = scanned.bytes,
                                          .roots = l->has_root,
+                                         .batches = l->journal.batches,
                                          .torn_bytes = scanned.torn_bytes};
     if (l->segment_count)
         l->flush_point = scanned.flushed;
@@ -355,6 +360,7 @@ void site_log_close(struct site_log *l)
     if (!l)
         return;
     index_clear(l);
+    free(l->journal.records);
     for (size_t i = 0; i < l->segment_count; i++)
         segment_free(l->segments[i]);
     free(l->segments);

@@ -35,6 +35,7 @@ struct site_root {
 /* What opening found. */
 struct site_log_found {
     uint64_t segments, objects, bytes, roots;
+    uint64_t batches;    /* after the newest root */
     uint64_t torn_bytes; /* after the last good record of a segment, where a crash may leave them */
 };
 
@@ -53,6 +54,51 @@ struct store *site_log_store(struct site_log *l);
 
 /* Appends a root record; it counts when site_log_flush has returned. 0, -ENOSPC, -EIO, ... */
 int site_log_put_root(struct site_log *l, const struct site_root *root);
+
+/* Batches: what was done to files since the newest root, for replaying. A batch is all its records
+ * or nothing: records of operations and of blocks, in any order, the last one marked as the end.
+ * One thread at a time; begin makes a number that no other batch has. An unfinished batch is simply
+ * never replayed. */
+uint64_t site_log_begin_batch(struct site_log *l);
+
+/* Where a record of blocks is; opaque but for comparing. */
+struct log_at {
+    const void *segment;
+    uint64_t offset, record;
+};
+
+/* Blocks of 4 KiB of one chunk. BITMAP has a bit for each block of the chunk (BITMAP_SIZE bytes, at
+ * most 128), DATA those whose bit is set, in order. */
+struct log_blocks {
+    uint64_t file_id, index;
+    const uint8_t *bitmap;
+    size_t bitmap_size;
+    const uint8_t *data;
+    unsigned count; /* bits set */
+};
+
+/* PARTS are COUNT pointers to the blocks (BLOCKS->data is not used). */
+int site_log_put_blocks(struct site_log *l, uint64_t batch, bool end,
+                        const struct log_blocks *blocks, const uint8_t *const *parts,
+                        struct log_at *ret);
+
+/* SIZE bytes of operations (at most 4 MiB); their meaning is the caller's. */
+int site_log_put_operations(struct site_log *l, uint64_t batch, bool end, const void *data,
+                            size_t size);
+
+/* Reads a record of blocks into BUFFER, which RET points into. -EBADMSG. */
+int site_log_read_blocks(struct site_log *l, const struct log_at *at, struct buffer *buffer,
+                         struct log_blocks *ret);
+
+/* Calls the functions with what the whole batches after the newest root hold, as it was found when
+ * the log was opened: for each batch first its operations, then its blocks (whose DATA is not to be
+ * kept), until one returns other than 0, and returns that. */
+struct log_replayer {
+    int (*operations)(void *ctx, const void *data, size_t size);
+    int (*blocks)(void *ctx, const struct log_blocks *blocks, const struct log_at *at);
+    void *ctx;
+};
+int site_log_replay(struct site_log *l, const struct log_replayer *replayer);
 
 /* Makes everything that was appended before the call durable. After a failure the segment is given
  * up: what was not flushed before counts as lost and every later call fails with that error. */

@@ -17,6 +17,21 @@ struct indexed {
     UT_hash_handle hh;
 };
 
+/* A record of a batch that was found when the log was opened. */
+struct journaled {
+    struct log_at at;
+    uint64_t batch;
+    enum record_type type;
+};
+
+/* The batches after the newest root, as they are found while the log is opened. */
+struct journal {
+    struct journaled *records; /* owned */
+    size_t count, room;
+    size_t whole; /* how many belong to batches whose end was seen */
+    uint64_t batches;
+};
+
 struct site_log {
     struct store store; /* its view as a store; must be first */
     struct segment_keys keys;
@@ -40,6 +55,9 @@ struct site_log {
     uint64_t bytes, objects;        /* lock */
     struct site_root *root;         /* lock; secret memory */
     bool has_root;                  /* lock */
+    uint64_t batch;                 /* lock; the highest number of a batch */
+
+    struct journal journal; /* constant once the log is open */
 };
 
 /* Where a record is. */
@@ -60,5 +78,12 @@ int site_log_alone(struct site_log *l, int (*fn)(struct site_log *l));
 
 /* For site_log_alone: the next record goes to a new segment, all before it is flushed. */
 int site_log_begin_segment(struct site_log *l);
+
+/* While the log is opened: takes a record of operations or blocks. -EBADMSG. */
+int site_log_journal_take(struct site_log *l, const struct log_at *at, enum record_type type,
+                          const uint8_t *payload, size_t size);
+/* Forgets what was taken (a newer root has it), or what is not whole. */
+void site_log_journal_clear(struct site_log *l);
+void site_log_journal_cut(struct site_log *l);
 
 #endif

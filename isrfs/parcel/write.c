@@ -6,20 +6,6 @@
 
 #include "isrfs/parcel/parcel_internal.h"
 
-/* The changed chunk at INDEX, not being flushed, made if it is missing. With the lock held, which
- * is let go of while waiting. NULL: no memory. */
-static struct dirty *writable(struct file *f, uint64_t index)
-{
-    for (;;) {
-        struct dirty *d = dirty_find(f, index);
-        if (!d)
-            return dirty_add(f, index);
-        if (!d->flushing)
-            return d;
-        pthread_cond_wait(&f->flushed, &f->lock);
-    }
-}
-
 /* Puts SIZE bytes (NULL: zeros) at AT of one chunk. Blocks that are only partly covered need the
  * rest of their bytes first. With the lock held. */
 static int write_piece(struct file *f, uint64_t index, size_t at, const uint8_t *data, size_t size)
@@ -30,13 +16,13 @@ static int write_piece(struct file *f, uint64_t index, size_t at, const uint8_t 
     bool tail_partial = (at + size) % BLOCK_SIZE != 0;
     struct dirty *d;
     for (;;) {
-        d = writable(f, index);
-        if (!d)
-            return -ENOMEM;
-        if ((!head_partial || dirty_valid(d, first, first + 1)) &&
-            (!tail_partial || dirty_valid(d, last - 1, last)))
+        int r = dirty_writable(f, index, &d);
+        if (r < 0)
+            return r;
+        if ((!head_partial || dirty_has(d, first, first + 1)) &&
+            (!tail_partial || dirty_has(d, last - 1, last)))
             break;
-        int r = dirty_complete(f, index);
+        r = dirty_complete(f, index);
         if (r < 0)
             return r;
     }
@@ -44,13 +30,14 @@ static int write_piece(struct file *f, uint64_t index, size_t at, const uint8_t 
         memcpy(d->data + at, data, size);
     else
         memset(d->data + at, 0, size);
-    dirty_set_valid(d, first, last);
+    dirty_set_own(d, first, last, false);
     return 0;
 }
 
 static void touch(struct file *f)
 {
     f->mtime = f->ctime = file_now();
+    file_attr_changed(f);
     atomic_fetch_add(&f->parcel->changes, 1);
 }
 
@@ -87,16 +74,23 @@ ssize_t parcel_write(struct parcel *p, uint64_t file_id, const void *data, size_
     return r < 0 ? r : (ssize_t)size;
 }
 
-/* Makes holes of whole chunks. With the lock held. */
-static int punch_chunks(struct file *f, uint64_t first, uint64_t last)
+int file_punch(struct file *f, uint64_t first, uint64_t last)
 {
-    if (first >= last)
-        return 0;
     dirty_drop(f, first, last);
     int r = holes_add(&f->holes, first, last);
     if (r == 0)
         f->generation++;
     return r;
+}
+
+/* Makes holes of whole chunks. With the lock held. */
+static int punch_chunks(struct file *f, uint64_t first, uint64_t last)
+{
+    if (first >= last)
+        return 0;
+    struct op op = {.type = OP_HOLES, .file_id = f->file_id, .first = first, .last = last};
+    int r = ops_note(f->parcel, op);
+    return r < 0 ? r : file_punch(f, first, last);
 }
 
 /* Zeros from OFFSET to END. A chunk that is a hole already stays one. With the lock held. */
@@ -265,19 +259,21 @@ int parcel_place(struct parcel *p, uint64_t file_id, uint64_t index, enum parcel
     int r = file_get_regular(p, file_id, &f);
     if (r < 0)
         return r;
-    uint64_t end, changed;
-    bool hole;
+    uint64_t end;
+    bool hole, changed, memory;
     {
         LOCK_SCOPE(&f->lock);
+        const struct dirty *d = dirty_find(f, index);
         end = (f->size + f->chunk_size - 1) / f->chunk_size;
-        changed = next_dirty(f, index);
+        changed = d;
+        memory = d && d->unlogged > 0;
         hole = holes_find(&f->holes, index);
     }
     if (index >= end)
         return -ENXIO;
     *ret_end = index + 1;
-    if (changed == index) {
-        *ret_place = PARCEL_MEMORY;
+    if (changed) {
+        *ret_place = memory ? PARCEL_MEMORY : PARCEL_SITE;
         return 0;
     }
     struct object_ref ref = {0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Commit: the parcel as it is at one moment becomes the newest root of the site log, durably. */
+/* Keeping what is changed: fsync writes a batch of the journal; a commit makes the parcel as it is
+ * at one moment the newest root of the site log. */
 #ifndef ISRFS_SYNC_COMMIT_H
 #define ISRFS_SYNC_COMMIT_H
 
@@ -8,14 +9,21 @@
 
 struct committer;
 
-/* For one open parcel and its check-out, both of which must outlive it. NULL: no memory. */
+/* For one open parcel and its check-out, both of which must outlive it. With a thread of its own,
+ * which keeps changes every two seconds that nobody asked to be kept, and commits when the log has
+ * grown long. NULL: no memory. */
 struct committer *committer_new(struct checkout *c, struct parcel *p);
+/* Ends the thread; keeps nothing. NULL is allowed. */
 void committer_free(struct committer *m);
 
-/* When this returns 0, every change that was made before the call survives any crash. Changes wait
- * while it works. Any number of threads may call: those who wait while one commits share the next
- * commit. CONSISTENT says that the VM is stopped (nothing has the files open). Negative errno:
- * nothing is lost, the changes are still in memory. */
+/* When this returns 0, every change that was made before the call survives any crash. Any number of
+ * threads may call: those who wait while one works share what comes next. Needs the disk of this
+ * site only. Negative errno: the changes are still in memory. */
+int committer_sync(struct committer *m, bool consistent);
+
+/* Likewise, and all of it is in a root, ready to be published. Changes wait while the last of it is
+ * done. Needs the home where chunks were written in part. CONSISTENT says that the VM is stopped
+ * (nothing has the files open). */
 int committer_commit(struct committer *m, bool consistent);
 
 #endif

@@ -14,6 +14,7 @@ libsync_a_SOURCES = \
 	isrfs/sync/import_names.c isrfs/sync/import_names.h \
 	isrfs/sync/import_source.c isrfs/sync/import_source.h \
 	isrfs/sync/push.c isrfs/sync/push.h \
+	isrfs/sync/recover.c isrfs/sync/recover.h \
 	isrfs/sync/server.c isrfs/sync/server.h \
 	isrfs/sync/site.c isrfs/sync/site.h \
 	isrfs/sync/source.c \

@@ -67,7 +67,17 @@ static void commit(struct fixture *f)
 {
     parcel_freeze(f->parcel);
     assert_int_equal(parcel_flush(f->parcel, &f->catalog), 0);
+    struct site_root root = {.current = f->catalog};
+    assert_int_equal(site_log_put_root(f->log, &root), 0);
+    parcel_committed(f->parcel);
     parcel_thaw(f->parcel);
+    assert_int_equal(site_log_flush(f->log), 0);
+}
+
+/* As an fsync. */
+static void keep(struct fixture *f)
+{
+    assert_int_equal(parcel_journal(f->parcel, false), 0);
     assert_int_equal(site_log_flush(f->log), 0);
 }
 
@@ -237,10 +247,15 @@ static void files_read_as_they_were_written(void **state)
             step_seek(f, ids[which], s);
         else if (dice < 94)
             check_equal(f, ids[which], s);
+        else if (dice < 98)
+            keep(f);
         else
             commit(f);
         if (i % 100 == 99) {
-            commit(f);
+            if (below(f, 3) == 0)
+                commit(f);
+            else
+                keep(f);
             reopen(f);
             check_equal(f, ids[0], &shadows[0]);
             check_equal(f, ids[1], &shadows[1]);
@@ -264,6 +279,81 @@ static void what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there(v
     assert_string_equal(text, "before");
     struct parcel_attr attr;
     assert_int_equal(parcel_find(f->parcel, "never", &attr), -ENOENT);
+}
+
+static void what_was_kept_in_the_journal_is_there_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    struct parcel *p = f->parcel;
+    uint64_t disk = make(f, "disk.img"), gone = make(f, "gone");
+    assert_int_equal(parcel_write(p, disk, "block", 5, 3 * CHUNK + 4096), 5);
+    assert_int_equal(parcel_write(p, gone, "gone", 4, 0), 4);
+    commit(f);
+    struct parcel_attr folder, moved;
+    assert_int_equal(parcel_mkdir(p, CATALOG_ROOT, "folder", 0750, &folder), 0);
+    assert_int_equal(parcel_create(p, folder.file_id, "a", 0640, &moved), 0);
+    assert_int_equal(parcel_write(p, moved.file_id, "moved", 5, 0), 5);
+    assert_int_equal(parcel_rename(p, folder.file_id, "a", CATALOG_ROOT, "b", false), 0);
+    assert_int_equal(parcel_unlink(p, CATALOG_ROOT, "gone"), 0);
+    keep(f);
+    assert_int_equal(parcel_write(p, disk, "again", 5, 3 * CHUNK + 4096), 5);
+    assert_int_equal(parcel_rename(p, CATALOG_ROOT, "b", CATALOG_ROOT, "gone", false), 0);
+    keep(f);
+    assert_int_equal(parcel_write(p, disk, "never", 5, 3 * CHUNK + 4096), 5);
+    make(f, "never");
+    for (int i = 0; i < 2; i++) { /* replaying may be repeated */
+        reopen(f);
+        struct parcel_attr attr;
+        char text[6] = "";
+        assert_int_equal(parcel_read(f->parcel, disk, text, 5, 3 * CHUNK + 4096), 5);
+        assert_string_equal(text, "again");
+        assert_int_equal(parcel_find(f->parcel, "gone", &attr), 0);
+        assert_int_equal(attr.file_id, moved.file_id);
+        assert_int_equal(attr.mode, 0640);
+        assert_int_equal(parcel_read(f->parcel, attr.file_id, text, 5, 0), 5);
+        assert_string_equal(text, "moved");
+        assert_int_equal(parcel_find(f->parcel, "b", &attr), -ENOENT);
+        assert_int_equal(parcel_find(f->parcel, "never", &attr), -ENOENT);
+        assert_int_equal(parcel_find(f->parcel, "folder", &attr), 0);
+        assert_int_equal(attr.mode, 0750);
+    }
+}
+
+static void keeping_a_small_change_costs_a_small_record(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t disk = make(f, "disk.img");
+    uint8_t *data = malloc(CHUNK);
+    memset(data, 7, CHUNK);
+    assert_int_equal(parcel_write(f->parcel, disk, data, CHUNK, 0), CHUNK);
+    commit(f);
+    uint64_t before, after, objects;
+    assert_int_equal(parcel_write(f->parcel, disk, data, 4096, 8192), 4096);
+    keep(f);
+    site_log_usage(f->log, &before, &objects);
+    assert_int_equal(parcel_write(f->parcel, disk, data, 4096, 4096), 4096);
+    keep(f);
+    site_log_usage(f->log, &after, &objects);
+    assert_in_range(after - before, 4096, 4096 + 512);
+    free(data);
+}
+
+static void a_big_write_is_encoded_and_not_logged_by_block(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t disk = make(f, "memory"), before, after, objects;
+    uint8_t *data = malloc(CHUNK);
+    memset(data, 7, CHUNK); /* compresses to nothing */
+    site_log_usage(f->log, &before, &objects);
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(parcel_write(f->parcel, disk, data, CHUNK, i * CHUNK), CHUNK);
+    keep(f);
+    site_log_usage(f->log, &after, &objects);
+    assert_true(after - before < 100000);
+    reopen(f);
+    assert_int_equal(parcel_read(f->parcel, disk, data, CHUNK, 50 * CHUNK), CHUNK);
+    assert_int_equal(data[100], 7);
+    free(data);
 }
 
 static void growing_after_shrinking_shows_zeros(void **state)
@@ -407,8 +497,10 @@ static void threads_that_share_chunks_see_their_own_writes(void **state)
         workers[i] = (struct worker){.f = f, .id = id, .number = i};
         assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
     }
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         commit(f);
+        keep(f);
+    }
     for (unsigned i = 0; i < 4; i++) {
         void *problem;
         pthread_join(workers[i].thread, &problem);
@@ -422,6 +514,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(files_read_as_they_were_written),
         TEST(what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there),
+        TEST(what_was_kept_in_the_journal_is_there_after_a_crash),
+        TEST(keeping_a_small_change_costs_a_small_record),
+        TEST(a_big_write_is_encoded_and_not_logged_by_block),
         TEST(growing_after_shrinking_shows_zeros),
         TEST(holes_cost_nothing),
         TEST(an_unlinked_file_lives_until_it_is_forgotten),

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Batches of what was done to files. Every record of one begins with the batch's number and says
+ * whether it is the last. Numbers only grow, also over processes, so that a batch that a crash cut
+ * off is never taken together with records that came later.
+ *
+ *   head       batch u64, end u8
+ *   operations head, bytes
+ *   blocks     head, file id u64, chunk index u64, bytes of bitmap u16, bitmap, the blocks */
+#include <string.h>
+
+#include "isrfs/parcel/site_log_internal.h"
+
+#define BLOCK       4096u
+#define HEAD        9u
+#define BLOCKS_HEAD (HEAD + 18u)
+#define BITMAP_MAX  128u
+
+uint64_t site_log_begin_batch(struct site_log *l)
+{
+    LOCK_SCOPE(&l->lock);
+    return ++l->batch;
+}
+
+int site_log_put_operations(struct site_log *l, uint64_t batch, bool end, const void *data,
+                            size_t size)
+{
+    uint8_t head[HEAD];
+    put_u64(head, batch);
+    head[8] = end;
+    struct log_place place;
+    return site_log_append(l, RECORD_FILE, head, sizeof head, data, size, &place);
+}
+
+int site_log_put_blocks(struct site_log *l, uint64_t batch, bool end,
+                        const struct log_blocks *blocks, const uint8_t *const *parts,
+                        struct log_at *ret)
+{
+    uint8_t head[BLOCKS_HEAD + BITMAP_MAX];
+    if (blocks->bitmap_size > BITMAP_MAX)
+        return -EINVAL;
+    put_u64(head, batch);
+    head[8] = end;
+    put_u64(head + 9, blocks->file_id);
+    put_u64(head + 17, blocks->index);
+    put_u16(head + 25, (uint16_t)blocks->bitmap_size);
+    memcpy(head + BLOCKS_HEAD, blocks->bitmap, blocks->bitmap_size);
+    CLEANUP_SECRET_BUFFER struct buffer data = {0};
+    const void *body = parts[0];
+    if (blocks->count > 1) {
+        int r = buffer_reserve(&data, (size_t)blocks->count * BLOCK);
+        for (unsigned i = 0; r == 0 && i < blocks->count; i++)
+            r = buffer_append(&data, parts[i], BLOCK);
+        if (r < 0)
+            return r;
+        body = data.data;
+    }
+    struct log_place place;
+    int r = site_log_append(l, RECORD_BLOCKS, head, BLOCKS_HEAD + blocks->bitmap_size, body,
+                            (size_t)blocks->count * BLOCK, &place);
+    if (r == 0)
+        *ret = (struct log_at){place.segment, place.offset, place.record};
+    return r;
+}
+
+static int parse_blocks(const uint8_t *payload, size_t size, struct log_blocks *ret)
+{
+    struct reader in = reader_of(payload, size);
+    reader_bytes(&in, HEAD);
+    *ret = (struct log_blocks){.file_id = reader_u64(&in), .index = reader_u64(&in)};
+    ret->bitmap_size = reader_u16(&in);
+    if (in.bad || ret->bitmap_size > BITMAP_MAX)
+        return -EBADMSG;
+    ret->bitmap = reader_bytes(&in, ret->bitmap_size);
+    for (size_t i = 0; ret->bitmap && i < ret->bitmap_size; i++)
+        ret->count += (unsigned)__builtin_popcount(ret->bitmap[i]);
+    ret->data = reader_bytes(&in, (size_t)ret->count * BLOCK);
+    return in.bad || in.left > 0 ? -EBADMSG : 0;
+}
+
+/* Any record, as it is in the log. */
+static int read_record(struct site_log *l, const struct log_at *at, enum record_type type,
+                       struct buffer *buffer, struct segment_record *ret)
+{
+    int r = segment_read(&l->keys, at->segment, at->offset, at->record, buffer, ret);
+    if (r == -ENODATA || (r == 0 && (ret->type != type || ret->size < HEAD)))
+        return -EBADMSG;
+    return r;
+}
+
+int site_log_read_blocks(struct site_log *l, const struct log_at *at, struct buffer *buffer,
+                         struct log_blocks *ret)
+{
+    struct segment_record record;
+    int r = read_record(l, at, RECORD_BLOCKS, buffer, &record);
+    return r < 0 ? r : parse_blocks(record.payload, record.size, ret);
+}
+
+void site_log_journal_clear(struct site_log *l)
+{
+    l->journal.count = l->journal.whole = 0;
+    l->journal.batches = 0;
+}
+
+void site_log_journal_cut(struct site_log *l)
+{
+    l->journal.count = l->journal.whole;
+}
+
+int site_log_journal_take(struct site_log *l, const struct log_at *at, enum record_type type,
+                          const uint8_t *payload, size_t size)
+{
+    struct journal *j = &l->journal;
+    if (size < HEAD || payload[8] > 1)
+        return -EBADMSG;
+    uint64_t batch = get_u64(payload);
+    if (j->count > j->whole && j->records[j->count - 1].batch != batch)
+        site_log_journal_cut(l);
+    if (batch > l->batch)
+        l->batch = batch;
+    if (j->count == j->room) {
+        size_t room = j->room ? 2 * j->room : 256;
+        struct journaled *records = reallocarray(j->records, room, sizeof *records);
+        if (!records)
+            return -ENOMEM;
+        j->records = records;
+        j->room = room;
+    }
+    j->records[j->count++] = (struct journaled){*at, batch, type};
+    if (payload[8]) {
+        j->whole = j->count;
+        j->batches++;
+    }
+    return 0;
+}
+
+/* The operations of one batch, which may be cut anywhere between its records, in one piece. */
+static int replay_operations(struct site_log *l, const struct journaled *records, size_t count,
+                             const struct log_replayer *replayer)
+{
+    CLEANUP_SECRET_BUFFER struct buffer buffer = {0};
+    CLEANUP_SECRET_BUFFER struct buffer all = {0};
+    for (size_t i = 0; i < count; i++) {
+        struct segment_record record;
+        if (records[i].type != RECORD_FILE)
+            continue;
+        int r = read_record(l, &records[i].at, RECORD_FILE, &buffer, &record);
+        r = r < 0 ? r : buffer_append(&all, record.payload + HEAD, record.size - HEAD);
+        if (r < 0)
+            return r;
+    }
+    return replayer->operations(replayer->ctx, all.data, all.size);
+}
+
+static int replay_blocks(struct site_log *l, const struct journaled *records, size_t count,
+                         const struct log_replayer *replayer)
+{
+    CLEANUP_SECRET_BUFFER struct buffer buffer = {0};
+    for (size_t i = 0; i < count; i++) {
+        struct log_blocks blocks;
+        if (records[i].type != RECORD_BLOCKS)
+            continue;
+        int r = site_log_read_blocks(l, &records[i].at, &buffer, &blocks);
+        r = r < 0 ? r : replayer->blocks(replayer->ctx, &blocks, &records[i].at);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+int site_log_replay(struct site_log *l, const struct log_replayer *replayer)
+{
+    const struct journaled *records = l->journal.records;
+    for (size_t i = 0, end; i < l->journal.count; i = end) {
+        for (end = i; end < l->journal.count && records[end].batch == records[i].batch;)
+            end++;
+        int r = replay_operations(l, records + i, end - i, replayer);
+        r = r != 0 ? r : replay_blocks(l, records + i, end - i, replayer);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}

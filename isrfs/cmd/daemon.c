@@ -11,10 +11,14 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <time.h>
 
 #include "isrfs/base/log.h"
 #include "isrfs/base/process.h"
 #include "isrfs/fuse/control.h"
+
+#define BUSY_LIMIT_MS 3000
+#define BUSY_PAUSE_MS 50
 
 char *daemon_program(const char *program)
 {
@@ -110,12 +114,24 @@ static int unmount_as_user(const struct cmd *c, const char *dir, int flags)
     return r < 0 ? r : result.status == 0 ? 0 : -EBUSY;
 }
 
+static int unmount_once(const struct cmd *c, const char *dir, int flags)
+{
+    return geteuid() == 0 ? (umount2(dir, flags | UMOUNT_NOFOLLOW) < 0 ? -errno : 0)
+                          : unmount_as_user(c, dir, flags);
+}
+
+/* The kernel lets go of what a program had open a moment after the program has ended (a ring of
+ * io_uring is torn down by a worker), so a busy mount is tried again for a while. */
 static int unmount(const struct cmd *c, const char *dir, int flags)
 {
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
     char clean[256];
     log_clean(clean, sizeof clean, dir);
-    int r = geteuid() == 0 ? (umount2(dir, flags | UMOUNT_NOFOLLOW) < 0 ? -errno : 0)
-                           : unmount_as_user(c, dir, flags);
+    int r = unmount_once(c, dir, flags);
+    for (int i = 0; r == -EBUSY && i < BUSY_LIMIT_MS / BUSY_PAUSE_MS; i++) {
+        nanosleep(&pause, NULL);
+        r = unmount_once(c, dir, flags);
+    }
     if (r == -EBUSY)
         cmd_say(c, "%s is in use: end what has files open there (fuser -vm shows it)", clean);
     else if (r < 0)

@@ -8,3 +8,12 @@ tests_unit_test_site_log_SOURCES = tests/unit/test_site_log.c
 tests_unit_test_site_log_LDADD = $(parcel_test_libs)
 tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c
 tests_unit_test_parcel_LDADD = $(parcel_test_libs)
+
+# The disk is made to fail, and the process to die, where the log asks it to write.
+check_PROGRAMS += tests/unit/test_crash
+UNIT_TESTS += tests/unit/test_crash
+tests_unit_test_crash_SOURCES = tests/unit/test_crash.c
+tests_unit_test_crash_LDADD = $(parcel_test_libs)
+tests_unit_test_crash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_pwrite -Wl,--wrap=io_fsync \
+	-Wl,--wrap=io_fdatasync -Wl,--wrap=io_fsync_dir -Wl,--wrap=io_allocate -Wl,--wrap=io_mkdir \
+	-Wl,--wrap=io_create -Wl,--wrap=io_unlink

@@ -103,6 +103,7 @@ static int open_mount(struct session *s, struct failure *failure)
     };
     struct mount *m = NULL;
     int r = mount_open(&config, &m, failure);
+    LOCK_SCOPE(&s->use);
     LOCK_SCOPE(&s->status);
     s->mount = m;
     return r;

@@ -15,8 +15,24 @@
 
 #define CHUNK CHUNK_SIZE_DEFAULT
 
+/* The log as the parcel's store, which can be away. */
+struct far_store {
+    struct store store; /* must be first */
+    struct site_log *log;
+    bool away;
+};
+
+static int far_get(struct store *s, const struct object_id *id, struct buffer *out)
+{
+    struct far_store *far = (struct far_store *)(void *)s;
+    return far->away ? -EHOSTDOWN : store_get(site_log_store(far->log), id, out);
+}
+
+static const struct store_ops far_ops = {.get = far_get};
+
 struct fixture {
     char path[64];
+    struct far_store far;
     int dirfd;
     struct codec *codec;
     struct pool *pool;
@@ -40,9 +56,13 @@ static void open_parcel(struct fixture *f)
         .codec = f->codec,
     };
     assert_int_equal(site_log_open(&log_config, &f->log, NULL), 0);
+    f->far = (struct far_store){
+        .store = {.ops = &far_ops, .name = "far", .codec = f->codec, .checked = true},
+        .log = f->log,
+    };
     struct parcel_config config = {
         .codec = f->codec,
-        .store = site_log_store(f->log),
+        .store = &f->far.store,
         .log = f->log,
         .secret = &f->secret,
         .pool = f->pool,
@@ -455,6 +475,53 @@ static void memory_for_changes_is_bounded(void **state)
     free(data);
 }
 
+static void writing_goes_on_while_the_home_is_away(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = make(f, "disk.img");
+    enum { CHUNKS = 40 };
+    uint8_t *data = malloc(CHUNK), block[4096];
+    memset(data, 1, CHUNK);
+    for (uint64_t i = 0; i < CHUNKS; i++)
+        assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
+    commit(f);
+    reopen(f);
+    f->far.away = true;
+    memset(block, 2, sizeof block);
+    for (uint64_t i = 0; i < CHUNKS; i++) /* five times what memory may hold */
+        assert_int_equal(parcel_write(f->parcel, id, block, 4096, i * CHUNK + 8192), 4096);
+    keep(f);
+    struct parcel_usage usage;
+    parcel_usage(f->parcel, &usage);
+    assert_true(usage.dirty_bytes <= f->dirty_bytes + CHUNK);
+    for (uint64_t i = 0; i < CHUNKS; i++) {
+        memset(block, 0, sizeof block);
+        assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK + 8192), 4096);
+        assert_int_equal(block[77], 2);
+        assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK), -EIO);
+    }
+    struct object_ref unused;
+    parcel_freeze(f->parcel);
+    assert_true(parcel_flush(f->parcel, &unused) < 0);
+    parcel_thaw(f->parcel);
+    memset(block, 3, sizeof block);
+    assert_int_equal(parcel_write(f->parcel, id, block, 4096, 12288), 4096);
+    keep(f);
+    for (int i = 0; i < 2; i++) {
+        f->far.away = false;
+        for (uint64_t k = 0; k < CHUNKS; k++) {
+            assert_int_equal(parcel_read(f->parcel, id, data, CHUNK, k * CHUNK), CHUNK);
+            assert_int_equal(data[0], 1);
+            assert_int_equal(data[8192], 2);
+            assert_int_equal(data[12288], k == 0 ? 3 : 1);
+        }
+        if (i == 0)
+            reopen(f); /* what is in the journal only is there too */
+    }
+    commit(f);
+    free(data);
+}
+
 struct worker {
     struct fixture *f;
     uint64_t id;
@@ -522,6 +589,7 @@ int main(void)
         TEST(an_unlinked_file_lives_until_it_is_forgotten),
         TEST(names_follow_the_rules_of_rename),
         TEST(memory_for_changes_is_bounded),
+        TEST(writing_goes_on_while_the_home_is_away),
         TEST(threads_that_share_chunks_see_their_own_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

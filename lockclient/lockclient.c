@@ -15,6 +15,7 @@
 #include "isrfs/base/hex.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
+#include "lockclient/location.h"
 #include "lockclient/message.h"
 #include "lockclient/transport.h"
 
@@ -49,24 +50,34 @@ static int out_of_memory(struct lockclient_error *error)
 
 /* --- opening --- */
 
+static int open_remote(const struct lockclient_config *config, struct transport **ret,
+                       struct lockclient_error *error)
+{
+    static const struct lockclient_ssh defaults = {0};
+    const struct lockclient_ssh *ssh = config->ssh ? config->ssh : &defaults;
+    struct location where;
+    if (!location_parse(config->server, &where))
+        return fail(error, 2, -EINVAL, "lock server '%s' is not ssh://[user@]host[:port]",
+                    config->server);
+    if (!ssh->command)
+        return transport_ssh_new(&where, ssh, ret);
+    int r = transport_command_new(&where, ssh, ret);
+    return r == -EINVAL ? fail(error, 2, r, "'%s' is not a command to use as ssh", ssh->command)
+                        : r;
+}
+
 static int open_transport(const struct lockclient_config *config, struct transport **ret,
                           struct lockclient_error *error)
 {
     const char *server = config->server;
-    if (strncmp(server, "ssh://", 6) == 0)
-        return fail(error, 1, -EPROTONOSUPPORT,
-                    "lock servers over ssh are not supported yet; give a folder");
-    if (strstr(server, "://"))
-        return fail(error, 2, -EINVAL, "lock server '%s' is neither a folder nor ssh://", server);
     if (!*server)
         return fail(error, 2, -EINVAL, "no lock server is named");
+    if (strstr(server, "://"))
+        return open_remote(config, ret, error);
     int r = transport_local_new(config->scripts, server, ret);
-    if (r == -ENOMEM)
-        return out_of_memory(error);
-    if (r < 0)
-        return fail(error, 1, r, "the lock server's folders have no absolute path: %s",
-                    strerror(-r));
-    return 0;
+    return r < 0 && r != -ENOMEM
+               ? fail(error, 1, r, "its folders have no absolute path: %s", strerror(-r))
+               : r;
 }
 
 int lockclient_open(const struct lockclient_config *config, struct lockclient **ret,
@@ -81,11 +92,9 @@ int lockclient_open(const struct lockclient_config *config, struct lockclient **
         return out_of_memory(error);
     lc->user = strdup(config->user);
     lc->site = strdup(config->site);
-    if (!lc->user || !lc->site)
-        return out_of_memory(error);
-    int r = open_transport(config, &lc->transport, error);
+    int r = lc->user && lc->site ? open_transport(config, &lc->transport, error) : -ENOMEM;
     if (r < 0)
-        return r;
+        return r == -ENOMEM ? out_of_memory(error) : r;
     *ret = steal_ptr(lc);
     return 0;
 }
@@ -98,6 +107,11 @@ void lockclient_free(struct lockclient *lc)
     free(lc->user);
     free(lc->site);
     free(lc);
+}
+
+bool lockclient_asked(const struct lockclient *lc)
+{
+    return lc->transport->asked && lc->transport->asked(lc->transport);
 }
 
 int lockclient_make_nonce(uint64_t base, uint64_t epoch, char ret[LOCKCLIENT_NONCE_SIZE])
@@ -212,7 +226,7 @@ static int fail_as_told(const struct call *call, const struct transport_reply *r
     return fail_held(&told.holder, error);
 }
 
-/* Runs the command. 0 only if it ended with status 0. REPLY is the caller's to release. */
+/* 0 only if the command ended with status 0. REPLY is the caller's to release. */
 static int run(struct lockclient *lc, const struct call *call, struct transport_reply *ret,
                struct lockclient_holder *ret_holder, struct lockclient_error *error)
 {
@@ -240,6 +254,8 @@ static int run(struct lockclient *lc, const struct call *call, struct transport_
         return out_of_memory(error);
     if (r == -EFBIG)
         return bad_reply(call, "it is too long", error);
+    if (r < 0 && ret->reason[0])
+        return fail(error, 6, -EHOSTUNREACH, "%s", ret->reason);
     if (r == -ETIMEDOUT)
         return fail(error, 6, -EHOSTUNREACH, "the lock server did not answer %s in time",
                     call->command);

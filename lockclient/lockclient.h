@@ -16,8 +16,8 @@
  *   -EBADMSG       its reply is malformed or not what was asked for; whether it was done is not
  * known -EHOSTUNREACH  it could not be run, or its end is not known: say it again (status 6)
  *   -ENOMEM
- * Calls block for as long as the server takes (at most two minutes for a local one). A client has
- * no state that changes: any thread may call, several at once. */
+ * Calls block for as long as the server takes, within limits: two minutes for a command, and what
+ * struct lockclient_ssh says. Any thread may call, several at once. */
 #ifndef LOCKCLIENT_LOCKCLIENT_H
 #define LOCKCLIENT_LOCKCLIENT_H
 
@@ -27,16 +27,21 @@
 struct lockclient;
 
 struct lockclient_config {
-    const char *server;  /* a folder, or ssh://user@host:port (-EPROTONOSUPPORT for now) */
+    const char *server;  /* a folder, or ssh://[user@]host[:port] */
     const char *scripts; /* folder of the server's commands, absolute; for a folder server */
     const char *user;    /* whose parcels */
     const char *site;    /* this site, as others are told: host:path */
+    const struct lockclient_ssh *ssh; /* NULL: the defaults */
 };
 
-/* Copies what it needs of CONFIG; asks the server nothing. Besides the above: -EPROTONOSUPPORT. */
+/* Copies what it needs of CONFIG; asks the server nothing. */
 int lockclient_open(const struct lockclient_config *config, struct lockclient **ret,
                     struct lockclient_error *error);
 void lockclient_free(struct lockclient *lc);
+
+/* Has a person had to type a password or passphrase? Then no call will succeed without a terminal
+ * once the connection has ended. */
+bool lockclient_asked(const struct lockclient *lc);
 
 /* time-base-epoch-random, for lockclient_acquire: a new one each time. 0 or -EIO. */
 int lockclient_make_nonce(uint64_t base, uint64_t epoch, char ret[LOCKCLIENT_NONCE_SIZE]);

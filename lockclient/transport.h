@@ -7,8 +7,11 @@
 #include <stddef.h>
 
 #include "isrfs/base/buffer.h"
+#include "lockclient/location.h"
+#include "lockclient/types.h"
 
-#define TRANSPORT_WORDS_MAX 8u
+#define TRANSPORT_WORDS_MAX   8u
+#define TRANSPORT_REASON_SIZE 256u
 
 struct transport_call {
     const char *const *words; /* the command's name, then its arguments; ends with NULL; at most
@@ -20,8 +23,10 @@ struct transport_call {
 
 struct transport_reply {
     int status;
-    struct buffer out; /* may be secret */
-    struct buffer err; /* the beginning of standard error, terminated */
+    struct buffer out;                  /* may be secret */
+    struct buffer err;                  /* the beginning of standard error, terminated */
+    char reason[TRANSPORT_REASON_SIZE]; /* why it failed, for showing, if more is known than the
+                                         * errno says; else empty */
 };
 
 struct transport {
@@ -30,6 +35,8 @@ struct transport {
      * is the caller's to release either way. */
     int (*run)(struct transport *t, const struct transport_call *call, struct transport_reply *ret);
     void (*free)(struct transport *t);
+    /* Has a person been asked for a password or passphrase? NULL: it never asks. */
+    bool (*asked)(const struct transport *t);
 };
 
 static inline void transport_free(struct transport *t)
@@ -51,5 +58,14 @@ static inline void transport_reply_free(struct transport_reply *r)
  * ROOT is made so. *RET is released with transport_free. 0, -ENOMEM, -EINVAL for a relative
  * SCRIPTS, or why the working folder is not known. */
 int transport_local_new(const char *scripts, const char *root, struct transport **ret);
+
+/* The lock server is another machine: through libssh, or with the system's ssh as a child process
+ * (SETTINGS->command, which must not be NULL then). Both send the words joined by single spaces.
+ * Everything is copied; nothing is connected yet. 0, -ENOMEM, or -EINVAL for a command of no or too
+ * many words. */
+int transport_ssh_new(const struct location *where, const struct lockclient_ssh *settings,
+                      struct transport **ret);
+int transport_command_new(const struct location *where, const struct lockclient_ssh *settings,
+                          struct transport **ret);
 
 #endif

@@ -46,7 +46,7 @@ static int local_run(struct transport *t, const struct transport_call *call,
     };
     struct process_result result;
     int r = process_run(&process, &result);
-    *ret = (struct transport_reply){result.status, result.out, result.err};
+    *ret = (struct transport_reply){.status = result.status, .out = result.out, .err = result.err};
     return r;
 }
 
@@ -85,7 +85,7 @@ int transport_local_new(const char *scripts, const char *root, struct transport 
     struct local *local = calloc(1, sizeof *local);
     if (!local)
         return -ENOMEM;
-    local->base = (struct transport){local_run, local_free};
+    local->base = (struct transport){.run = local_run, .free = local_free};
     local->scripts = strdup(scripts);
     if (asprintf(&local->root, "ISR_LOCKSRV_ROOT=%s", path) < 0)
         local->root = NULL;

@@ -24,6 +24,15 @@ struct lockclient_error {
     char text[256];
 };
 
+/* How ssh is used; zeros and NULLs are the defaults. */
+struct lockclient_ssh {
+    const char *command; /* a program, perhaps with arguments, separated by single spaces, to use
+                          * instead of libssh */
+    const char *folder;  /* config, known_hosts and keys for libssh, instead of ~/.ssh */
+    unsigned connect_ms; /* limit for connecting and logging in (20 s) */
+    unsigned command_ms; /* and for each command (120 s) */
+};
+
 /* Holds a secret: released with lockclient_user_free. */
 struct lockclient_user {
     uint8_t secret[LOCKCLIENT_SECRET_SIZE]; /* the convergence secret */

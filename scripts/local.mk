@@ -15,3 +15,15 @@ dist_lockserver_SCRIPTS = \
 dist_lockserver_DATA = scripts/lockserver/isr_functions
 
 EXTRA_DIST += scripts/check scripts/quickstart scripts/prepare scripts/make-guest .ci/run
+
+# For whoever runs a lock server; it finds the commands beside itself.
+adminexecdir = $(pkglibexecdir)
+dist_adminexec_SCRIPTS = scripts/isr_admin
+dist_man_MANS += doc/man/isr_admin.8
+INSTALL_HOOKS += install-admin-link
+install-admin-link: install-dist_adminexecSCRIPTS
+	$(AM_V_at)$(MKDIR_P) "$(DESTDIR)$(sbindir)"
+	$(AM_V_at)ln -sf "$(pkglibexecdir)/isr_admin" "$(DESTDIR)$(sbindir)/isr_admin"
+UNINSTALL_HOOKS += uninstall-admin-link
+uninstall-admin-link:
+	$(AM_V_at)rm -f "$(DESTDIR)$(sbindir)/isr_admin"

@@ -1,8 +1,10 @@
 # Tests of C modules are in the fragments; this file knows the shell tests and how all are run.
 include tests/lock.mk
+include tests/ssh.mk
 include tests/store.mk
 include tests/keyring.mk
 include tests/parcel.mk
+include tests/remote.mk
 include tests/sync.mk
 include tests/vmm.mk
 include tests/fuse.mk
@@ -73,18 +75,19 @@ EXTRA_DIST += $(SHELL_TESTS) tests/functions.sh tests/README
 noinst_DATA = libexec/ready
 libexec/ready: $(srcdir)/tests/local.mk
 	@$(MKDIR_P) libexec
-	$(AM_V_at)rm -f libexec/lockserver libexec/vmm-hooks
+	$(AM_V_at)rm -f libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child
 	$(AM_V_at)$(LN_S) '$(abs_top_srcdir)/scripts/lockserver' libexec/lockserver
 	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/vmm-hooks' libexec/vmm-hooks
+	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/isrfs/store/isrfs-store-child' libexec/isrfs-store-child
 	$(AM_V_GEN)touch $@
-CLEANFILES += libexec/ready libexec/lockserver libexec/vmm-hooks
+CLEANFILES += libexec/ready libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child
 
 clean-local:
 	rm -rf tests/work libexec
 
 # Numbers against a plain file and a bare passthrough; see tests/bench/run.
 EXTRA_DIST += tests/bench/run
-EXTRA_PROGRAMS = tests/bench/passthrough
+EXTRA_PROGRAMS += tests/bench/passthrough
 tests_bench_passthrough_SOURCES = tests/bench/passthrough.c
 tests_bench_passthrough_LDADD = $(FUSE_LIBS)
 CLEANFILES += bench.json tests/bench/passthrough

@@ -3,7 +3,8 @@ check_PROGRAMS += tests/unit/test_site
 UNIT_TESTS += tests/unit/test_site
 tests_unit_test_site_SOURCES = tests/unit/test_site.c
 tests_unit_test_site_LDADD = libsync.a libparcel.a libkeyring.a libstore.a liblockclient.a \
-	libcodec.a libbase.a $(JANSSON_LIBS) $(NBD_LIBS) $(ZSTD_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) \
+	libcodec.a libbase.a $(JANSSON_LIBS) $(NBD_LIBS) $(SSH_LIBS) $(ZSTD_LIBS) $(ZLIB_LIBS) \
+	$(CRYPTO_LIBS) \
 	$(CMOCKA_LIBS)
 
 SHELL_TESTS += \

@@ -189,7 +189,7 @@ int keyvalue_parse(const void *text, size_t size, const char *const *allowed, st
     CLEANUP_SECRET_BUFFER struct buffer line = {0};
     if (!kv)
         return -ENOMEM;
-    const char *at = text, *end = at + size;
+    const char *at = size ? text : "", *end = at + size;
     while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         size_t length = (size_t)((stop ? stop : end) - at);

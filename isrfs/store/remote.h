@@ -37,7 +37,8 @@ struct remote_config {
 int remote_open(const struct remote_config *config, struct store **ret);
 
 /* store_free ends the child and waits up to a second for it. One that hangs in the kernel is left
- * behind; it ends as soon as the kernel lets it, having done nothing more. */
+ * behind; it ends as soon as the kernel lets it, having done nothing more, and stays a zombie of this
+ * process. */
 
 /* How many of the store's children hang at the moment (those that were given up and still exist).
  */

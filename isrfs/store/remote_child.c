@@ -220,7 +220,7 @@ void remote_child_relay_log(struct remote_child *c)
         message[n] = '\0';
         char *rest = message;
         for (char *line; (line = strsep(&rest, "\n")) && c->log_lines < LOG_LINES_MAX;)
-            if (*line) {
+            if (*line && !c->quiet) {
                 c->log_lines++;
                 say(line);
             }

@@ -19,15 +19,16 @@ struct remote_child {
     /* all below: guarded by the lock of struct remote */
     struct remote_child *next; /* among those given up */
     int64_t started;
-    bool ready;   /* the folder is open */
-    bool retired; /* given up; no new requests */
-    bool closed;  /* remote_child_close was called */
+    bool ready;     /* the folder is open */
+    bool retired;   /* given up; no new requests */
+    bool quiet;     /* what it says has been said by one before */
+    bool closed;    /* remote_child_close was called */
     unsigned users; /* requests that callers wait for */
     unsigned stuck;
     unsigned log_lines;
     uint64_t serial; /* of the last request */
     enum remote_slot state[REMOTE_SLOTS_MAX];
-    bool writes[REMOTE_SLOTS_MAX]; /* BUSY: with a request that changes the store */
+    bool writes[REMOTE_SLOTS_MAX];                /* BUSY: with a request that changes the store */
     struct remote_request last[REMOTE_SLOTS_MAX]; /* BUSY, STUCK: what was asked */
 };
 
@@ -45,7 +46,8 @@ bool remote_child_ended(struct remote_child *c);
 /* Releases what is left. NULL is allowed. */
 void remote_child_free(struct remote_child *c);
 
-/* Passes on, to the log, the lines that the child has written, at most so many in all. */
+/* Passes on, to the log, the lines that the child has written, at most so many in all, unless it is
+ * quiet. */
 void remote_child_relay_log(struct remote_child *c);
 
 #endif

@@ -12,9 +12,10 @@
 #define ERRNO_MAX  4095
 #define UUID_BYTES (STORE_UUID_HEX / 2)
 
-#define READY_SIZE   (4u + 4u + 4u + STORE_UUID_HEX)
-#define REQUEST_SIZE (4u + 1u + 1u + 8u + 4u + sizeof(struct object_id) + STORE_RECORD_NAME_MAX + 1u)
-#define REPLY_SIZE   (4u + 8u + 4u + 4u + 4u)
+#define READY_SIZE (4u + 4u + 4u + STORE_UUID_HEX)
+#define REQUEST_SIZE                                                                               \
+    (4u + 1u + 1u + 8u + 4u + sizeof(struct object_id) + STORE_RECORD_NAME_MAX + 1u)
+#define REPLY_SIZE (4u + 8u + 4u + 4u + 4u)
 
 static bool uuid_valid(const char *uuid)
 {
@@ -212,9 +213,10 @@ ssize_t remote_protocol_receive(int fd, void *data, size_t room, int flags, int 
         message.msg_controllen = sizeof control.bytes;
     }
     ssize_t n;
+    bool reset = false; /* the other side has gone without hearing all; its last words come after */
     do {
         n = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
+    } while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset && (reset = true))));
     if (n < 0)
         return -errno;
     if (room_fds > 0)

@@ -62,9 +62,9 @@ struct remote_request {
 };
 
 struct remote_reply {
-    uint64_t serial; /* the request's */
-    int result;      /* 0 (has: or 1), or negative errno */
-    uint32_t size;   /* bytes in the slot */
+    uint64_t serial;  /* the request's */
+    int result;       /* 0 (has: or 1), or negative errno */
+    uint32_t size;    /* bytes in the slot */
     uint32_t damaged; /* objects found damaged, and replaced, since the last reply */
 };
 

@@ -138,12 +138,13 @@ int remote_puts_begin_barrier(struct remote_puts *p, uint64_t *ret_epoch)
     return 0;
 }
 
-void remote_puts_settle(struct remote_puts *p, uint64_t epoch)
+int remote_puts_settle(struct remote_puts *p, uint64_t epoch)
 {
     struct entry *e, *next;
     HASH_ITER(hh, p->entries, e, next)
-        if (!e->lost && e->epoch <= epoch)
-            drop(p, e);
+    if (!e->lost && e->epoch <= epoch)
+        drop(p, e);
+    return p->lost > 0 ? p->error : 0;
 }
 
 void remote_puts_lose(struct remote_puts *p, uint64_t epoch, int error)

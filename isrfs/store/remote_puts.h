@@ -25,8 +25,8 @@ bool remote_puts_full(const struct remote_puts *p);
 
 /* A barrier begins: 0 and what to call the puts so far, or an error if any of them is lost. */
 int remote_puts_begin_barrier(struct remote_puts *p, uint64_t *ret_epoch);
-/* The puts up to EPOCH are durable. */
-void remote_puts_settle(struct remote_puts *p, uint64_t epoch);
+/* The puts up to EPOCH are durable, unless they are lost: then an error. */
+int remote_puts_settle(struct remote_puts *p, uint64_t epoch);
 /* The puts up to EPOCH are lost: barriers give ERROR until each has been put again. */
 void remote_puts_lose(struct remote_puts *p, uint64_t epoch, int error);
 #define REMOTE_PUTS_ALL UINT64_MAX

@@ -16,6 +16,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/store/folder.h"
+#include "isrfs/store/remote.h"
 #include "isrfs/store/stack.h"
 #include "isrfs/sync/checkout_lock.h"
 #include "isrfs/sync/hold.h"
@@ -75,21 +76,32 @@ static int ask(struct checkout *c, const struct site *site, struct lockclient_pa
     return c->src ? 0 : failure_set(failure, OUTCOME_FAILED, "out of memory");
 }
 
+/* By a process of its own where the kernel may hold whoever asks for ever. */
+static int open_folder(struct checkout *c, const char *path, const char *uuid, bool read_only)
+{
+    if (remote_is_needed(path))
+        return remote_open(&(struct remote_config){.path = path,
+                                                   .uuid = uuid,
+                                                   .read_only = read_only,
+                                                   .codec = c->codec,
+                                                   .counters = &c->counters},
+                           &c->home);
+    return folder_open(&(struct folder_config){.path = path,
+                                               .uuid = uuid,
+                                               .read_only = read_only,
+                                               .codec = c->codec,
+                                               .counters = &c->counters,
+                                               .pool = c->pool},
+                       &c->home);
+}
+
 static int open_home(struct checkout *c, const struct lockclient_parcel_cfg *cfg, unsigned flags,
                      struct failure *failure)
 {
     const char *path = home_folder(c->src, failure);
     if (!path)
         return -EPROTONOSUPPORT;
-    struct folder_config config = {
-        .path = path,
-        .uuid = cfg->store,
-        .read_only = flags & CHECKOUT_READ_ONLY,
-        .codec = c->codec,
-        .counters = &c->counters,
-        .pool = c->pool,
-    };
-    int r = folder_open(&config, &c->home);
+    int r = open_folder(c, path, cfg->store, flags & CHECKOUT_READ_ONLY);
     if (r == 0 || (flags & CHECKOUT_NO_HOME && r == -EHOSTDOWN))
         return 0;
     return failure_set(failure, OUTCOME_UNREACHABLE,

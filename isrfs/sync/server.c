@@ -28,6 +28,26 @@ static int check_folder(const struct source *source, struct failure *failure)
     return 0;
 }
 
+/* ISR_SSH and isr.conf. SSH_TIMEOUT, in seconds, bounds both connecting and each command. */
+static int ssh_settings(const struct site *site, struct lockclient_ssh *ret,
+                        struct failure *failure)
+{
+    const char *command = getenv("ISR_SSH");
+    *ret = (struct lockclient_ssh){
+        .command = command && *command ? command : site_setting(site, "SSH_COMMAND", NULL),
+        .folder = site_setting(site, "SSH_DIR", NULL),
+    };
+    const char *timeout = site_setting(site, "SSH_TIMEOUT", NULL);
+    if (!timeout)
+        return 0;
+    char *end;
+    unsigned long seconds = strtoul(timeout, &end, 10);
+    if (timeout[0] < '1' || timeout[0] > '9' || *end || seconds > 3600)
+        return failure_set(failure, OUTCOME_USAGE, "SSH_TIMEOUT must be 1 to 3600 seconds");
+    ret->connect_ms = ret->command_ms = (unsigned)seconds * 1000;
+    return 0;
+}
+
 int server_open(const struct site *site, const struct source *source, bool create,
                 struct lockclient **ret, struct failure *failure)
 {
@@ -40,12 +60,17 @@ int server_open(const struct site *site, const struct source *source, bool creat
         scripts = NULL;
         return failure_set(failure, OUTCOME_FAILED, "out of memory");
     }
+    struct lockclient_ssh ssh;
+    r = ssh_settings(site, &ssh, failure);
+    if (r < 0)
+        return r;
     /* Others are told the user at the lock server, and so of our name only host:/path. */
     const char *at = strchr(site->name, '@');
     struct lockclient_config config = {.server = source->server,
                                        .scripts = scripts,
                                        .user = source->user,
-                                       .site = at ? at + 1 : site->name};
+                                       .site = at ? at + 1 : site->name,
+                                       .ssh = &ssh};
     struct lockclient_error error = {0};
     r = lockclient_open(&config, ret, &error);
     return r < 0 ? server_failure(failure, source, r, &error) : 0;

@@ -49,7 +49,7 @@ struct source {
 
 /* Reads PARCEL, [ssh://][user@]host[:port]:PARCEL, /folder:PARCEL, each with an optional @VERSION.
  * LOCKSRV and USER (NULL: not given) come from options; else ISR_LOCKSRV, isr.conf (LOCKSRV), and
- * ~/.isr/locksrv; the URL's user, ISR_USER, isr.conf (USER), and this account. -EINVAL (logged). */
+ * ~/.isr/locksrv; ISR_USER, isr.conf (USER), the URL's user, and this account. -EINVAL (logged). */
 int source_parse(const struct site *s, const char *text, const char *locksrv, const char *user,
                  struct source *ret);
 /* Likewise, for what concerns no single parcel: `parcel` is NULL then. */

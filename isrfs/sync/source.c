@@ -113,13 +113,13 @@ static int set_parcel(const char *text, struct source *s)
     return 0;
 }
 
+/* The URL's user is whose account at the machine is used; it is also the user at the lock server,
+ * unless something else says who that is (an account that many share). */
 static int set_user(const struct site *site, const char *user, struct source *s)
 {
-    if (!user && !s->user) {
-        user = getenv("ISR_USER");
-        if (!user || !*user)
-            user = site_setting(site, "USER", site->user);
-    }
+    const char *said = getenv("ISR_USER");
+    if (!user)
+        user = said && *said ? said : site_setting(site, "USER", s->user ? NULL : site->user);
     if (user) {
         free(s->user);
         s->user = strdup(user);

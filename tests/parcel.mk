@@ -1,13 +1,16 @@
 # The site log and open parcels.
-check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel
-UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel
+check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal
+UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal
 
+parcel_fixture = tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h
 parcel_test_libs = libparcel.a libkeyring.a libstore.a libcodec.a libbase.a $(JANSSON_LIBS) \
 	$(ZSTD_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_site_log_SOURCES = tests/unit/test_site_log.c
 tests_unit_test_site_log_LDADD = $(parcel_test_libs)
-tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c
+tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c $(parcel_fixture)
 tests_unit_test_parcel_LDADD = $(parcel_test_libs)
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(parcel_fixture)
+tests_unit_test_journal_LDADD = $(parcel_test_libs)
 
 # The disk is made to fail, and the process to die, where the log asks it to write.
 check_PROGRAMS += tests/unit/test_crash

@@ -14,6 +14,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/isrfs_mountpoint.h"
 #include "isrfs/cmd/isrfs_session_private.h"
+#include "isrfs/store/remote.h"
 #include "isrfs/sync/home.h"
 
 #define RETRY_SECONDS 5
@@ -59,8 +60,13 @@ static int check_out(struct session *s, struct failure *failure)
         return r;
     }
     const char *home = home_folder(s->checkout->src, failure);
-    return home ? isrfs_mountpoint_above(s->mountpoint, home, "the parcel's home", failure)
-                : -EPROTONOSUPPORT;
+    if (!home)
+        return -EPROTONOSUPPORT;
+    /* asking a home that may hang where it lies is what its child process is there to avoid; and
+     * one that is mounted below an empty folder cannot be */
+    if (remote_is_needed(home))
+        return 0;
+    return isrfs_mountpoint_above(s->mountpoint, home, "the parcel's home", failure);
 }
 
 static size_t cache_bytes(const struct session *s)

@@ -1,9 +1,49 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Attributes and the listing of folders. A listing is a copy, made under the lock in one go, so
- * that whoever goes through it sees each name once however the folder changes. */
+/* Looking at files: attributes, paths, the listing of folders. A listing is a copy, made under the
+ * lock in one go, so that whoever goes through it sees each name once however the folder changes.
+ */
 #include <string.h>
 
 #include "isrfs/parcel/parcel_internal.h"
+
+int parcel_getattr(struct parcel *p, uint64_t file_id, struct parcel_attr *ret)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *f = file_find(p, file_id);
+    if (!f)
+        return -ENOENT;
+    file_attr(f, ret);
+    return 0;
+}
+
+int parcel_find(struct parcel *p, const char *path, struct parcel_attr *ret)
+{
+    LOCK_SCOPE(&p->names);
+    struct file *at = p->root;
+    CLEANUP_FREE char *copy = strdup(path);
+    if (!copy)
+        return -ENOMEM;
+    char *rest = NULL;
+    for (char *part = strtok_r(copy, "/", &rest); part; part = strtok_r(NULL, "/", &rest)) {
+        if (!at->is_folder)
+            return -ENOTDIR;
+        at = file_child(at, part);
+        if (!at)
+            return -ENOENT;
+    }
+    file_attr(at, ret);
+    return 0;
+}
+
+int parcel_parent(struct parcel *p, uint64_t file_id, uint64_t *ret)
+{
+    LOCK_SCOPE(&p->names);
+    const struct file *f = file_find(p, file_id);
+    if (!f)
+        return -ENOENT;
+    *ret = f->parent ? f->parent->file_id : CATALOG_ROOT;
+    return 0;
+}
 
 static int change_attr(struct parcel *p, uint64_t file_id, const unsigned *mode,
                        const struct timespec *mtime)

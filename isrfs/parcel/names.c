@@ -232,45 +232,6 @@ int parcel_lookup(struct parcel *p, uint64_t folder, const char *name, struct pa
     return 0;
 }
 
-int parcel_getattr(struct parcel *p, uint64_t file_id, struct parcel_attr *ret)
-{
-    LOCK_SCOPE(&p->names);
-    struct file *f = file_find(p, file_id);
-    if (!f)
-        return -ENOENT;
-    file_attr(f, ret);
-    return 0;
-}
-
-int parcel_find(struct parcel *p, const char *path, struct parcel_attr *ret)
-{
-    LOCK_SCOPE(&p->names);
-    struct file *at = p->root;
-    CLEANUP_FREE char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    char *rest = NULL;
-    for (char *part = strtok_r(copy, "/", &rest); part; part = strtok_r(NULL, "/", &rest)) {
-        if (!at->is_folder)
-            return -ENOTDIR;
-        at = file_child(at, part);
-        if (!at)
-            return -ENOENT;
-    }
-    file_attr(at, ret);
-    return 0;
-}
-
-int parcel_parent(struct parcel *p, uint64_t file_id, uint64_t *ret)
-{
-    LOCK_SCOPE(&p->names);
-    const struct file *f = file_find(p, file_id);
-    if (!f)
-        return -ENOENT;
-    *ret = f->parent ? f->parent->file_id : CATALOG_ROOT;
-    return 0;
-}
-
 static void changed(struct file *folder)
 {
     atomic_fetch_add(&folder->parcel->changes, 1);

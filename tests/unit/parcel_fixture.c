@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tests/unit/parcel_fixture.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "isrfs/base/io.h"
+
+static int far_get(struct store *s, const struct object_id *id, struct buffer *out)
+{
+    struct far_store *far = (struct far_store *)(void *)s;
+    return far->away ? -EHOSTDOWN : store_get(site_log_store(far->log), id, out);
+}
+
+static const struct store_ops far_ops = {.get = far_get};
+
+void fixture_open(struct fixture *f)
+{
+    uint8_t session[32] = {9};
+    struct site_log_config log_config = {
+        .dirfd = f->dirfd,
+        .folder = "log",
+        .session_key = session,
+        .identity = "uuid nonce",
+        .codec = f->codec,
+    };
+    assert_int_equal(site_log_open(&log_config, &f->log, NULL), 0);
+    f->far = (struct far_store){
+        .store = {.ops = &far_ops, .name = "far", .codec = f->codec, .checked = true},
+        .log = f->log,
+    };
+    struct parcel_config config = {
+        .codec = f->codec,
+        .store = &f->far.store,
+        .log = f->log,
+        .secret = &f->secret,
+        .pool = f->pool,
+        .counters = &f->counters,
+        .cache_bytes = 4 << 20,
+        .dirty_bytes = f->dirty_bytes,
+    };
+    if (object_id_is_hole(&f->catalog.id)) {
+        struct catalog *empty = catalog_new();
+        empty->next_file_id = 2;
+        struct buffer object = {0};
+        assert_int_equal(catalog_encode(f->codec, &f->secret, empty, &object, &f->catalog), 0);
+        assert_int_equal(
+            store_put(site_log_store(f->log), &f->catalog.id, object.data, object.size), 0);
+        buffer_free(&object);
+        catalog_free(empty);
+    }
+    assert_int_equal(parcel_open(&config, &f->catalog, &f->parcel), 0);
+}
+
+void fixture_commit(struct fixture *f)
+{
+    parcel_freeze(f->parcel);
+    assert_int_equal(parcel_flush(f->parcel, &f->catalog), 0);
+    struct site_root root = {.current = f->catalog};
+    assert_int_equal(site_log_put_root(f->log, &root), 0);
+    parcel_committed(f->parcel);
+    parcel_thaw(f->parcel);
+    assert_int_equal(site_log_flush(f->log), 0);
+}
+
+/* As an fsync. */
+void fixture_keep(struct fixture *f)
+{
+    assert_int_equal(parcel_journal(f->parcel, false), 0);
+    assert_int_equal(site_log_flush(f->log), 0);
+}
+
+void fixture_close(struct fixture *f)
+{
+    parcel_close(f->parcel);
+    site_log_close(f->log);
+    f->parcel = NULL;
+}
+
+void fixture_reopen(struct fixture *f)
+{
+    fixture_close(f);
+    fixture_open(f);
+}
+
+int fixture_setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    strcpy(f->path, "/tmp/test_parcel.XXXXXX");
+    assert_non_null(mkdtemp(f->path));
+    f->dirfd = open(f->path, O_RDONLY | O_DIRECTORY);
+    struct codec_settings settings = {.method = CODEC_ZSTD};
+    f->codec = codec_new(&settings);
+    f->pool = pool_new(2, 64);
+    f->secret.bytes[0] = 3;
+    f->dirty_bytes = 1 << 20;
+    f->random = 20040601;
+    catalog_init_json();
+    fixture_open(f);
+    *state = f;
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    struct fixture *f = *state;
+    if (f->parcel)
+        fixture_close(f);
+    pool_free(f->pool);
+    codec_free(f->codec);
+    close(f->dirfd);
+    io_remove_tree(AT_FDCWD, f->path);
+    free(f);
+    return 0;
+}
+
+uint64_t fixture_make(struct fixture *f, const char *name)
+{
+    struct parcel_attr attr;
+    assert_int_equal(parcel_create(f->parcel, CATALOG_ROOT, name, 0600, &attr), 0);
+    parcel_forget(f->parcel, attr.file_id, 1);
+    return attr.file_id;
+}

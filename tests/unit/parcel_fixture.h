@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An open parcel on a real log on disk, for tests of isrfs/parcel: cmocka's setup and teardown,
+ * whose state is a struct fixture. */
+#ifndef ISRFS_TESTS_PARCEL_FIXTURE_H
+#define ISRFS_TESTS_PARCEL_FIXTURE_H
+
+#include "isrfs/parcel/parcel.h"
+
+#define CHUNK CHUNK_SIZE_DEFAULT
+
+/* The log as the parcel's store, which can be away. */
+struct far_store {
+    struct store store; /* must be first */
+    struct site_log *log;
+    bool away;
+};
+
+struct fixture {
+    char path[64];
+    struct far_store far;
+    int dirfd;
+    struct codec *codec;
+    struct pool *pool;
+    struct object_secret secret;
+    struct site_log *log;
+    struct counters counters;
+    struct object_ref catalog;
+    struct parcel *parcel;
+    size_t dirty_bytes;
+    uint64_t random;
+};
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
+/* Opens what is in the log, from the newest committed catalog; the reverse, which keeps nothing;
+ * both, as after a crash. */
+void fixture_open(struct fixture *f);
+void fixture_close(struct fixture *f);
+void fixture_reopen(struct fixture *f);
+
+/* As an unmount, and as an fsync. */
+void fixture_commit(struct fixture *f);
+void fixture_keep(struct fixture *f);
+
+/* A new file at the root: its id. */
+uint64_t fixture_make(struct fixture *f, const char *name);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The journal of an open parcel: what was kept is there after a crash, at the price of what was
+ * changed, and needs no home. tests/unit/test_crash.c has the crashes themselves. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/parcel_fixture.h"
+
+static void what_was_kept_in_the_journal_is_there_after_a_crash(void **state)
+{
+    struct fixture *f = *state;
+    struct parcel *p = f->parcel;
+    uint64_t disk = fixture_make(f, "disk.img"), gone = fixture_make(f, "gone");
+    assert_int_equal(parcel_write(p, disk, "block", 5, 3 * CHUNK + 4096), 5);
+    assert_int_equal(parcel_write(p, gone, "gone", 4, 0), 4);
+    fixture_commit(f);
+    struct parcel_attr folder, moved;
+    assert_int_equal(parcel_mkdir(p, CATALOG_ROOT, "folder", 0750, &folder), 0);
+    assert_int_equal(parcel_create(p, folder.file_id, "a", 0640, &moved), 0);
+    assert_int_equal(parcel_write(p, moved.file_id, "moved", 5, 0), 5);
+    assert_int_equal(parcel_rename(p, folder.file_id, "a", CATALOG_ROOT, "b", false), 0);
+    assert_int_equal(parcel_unlink(p, CATALOG_ROOT, "gone"), 0);
+    fixture_keep(f);
+    assert_int_equal(parcel_write(p, disk, "again", 5, 3 * CHUNK + 4096), 5);
+    assert_int_equal(parcel_rename(p, CATALOG_ROOT, "b", CATALOG_ROOT, "gone", false), 0);
+    fixture_keep(f);
+    assert_int_equal(parcel_write(p, disk, "never", 5, 3 * CHUNK + 4096), 5);
+    fixture_make(f, "never");
+    for (int i = 0; i < 2; i++) { /* replaying may be repeated */
+        fixture_reopen(f);
+        struct parcel_attr attr;
+        char text[6] = "";
+        assert_int_equal(parcel_read(f->parcel, disk, text, 5, 3 * CHUNK + 4096), 5);
+        assert_string_equal(text, "again");
+        assert_int_equal(parcel_find(f->parcel, "gone", &attr), 0);
+        assert_int_equal(attr.file_id, moved.file_id);
+        assert_int_equal(attr.mode, 0640);
+        assert_int_equal(parcel_read(f->parcel, attr.file_id, text, 5, 0), 5);
+        assert_string_equal(text, "moved");
+        assert_int_equal(parcel_find(f->parcel, "b", &attr), -ENOENT);
+        assert_int_equal(parcel_find(f->parcel, "never", &attr), -ENOENT);
+        assert_int_equal(parcel_find(f->parcel, "folder", &attr), 0);
+        assert_int_equal(attr.mode, 0750);
+    }
+}
+
+static void keeping_a_small_change_costs_a_small_record(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t disk = fixture_make(f, "disk.img");
+    uint8_t *data = malloc(CHUNK);
+    memset(data, 7, CHUNK);
+    assert_int_equal(parcel_write(f->parcel, disk, data, CHUNK, 0), CHUNK);
+    fixture_commit(f);
+    uint64_t before, after, objects;
+    assert_int_equal(parcel_write(f->parcel, disk, data, 4096, 8192), 4096);
+    fixture_keep(f);
+    site_log_usage(f->log, &before, &objects);
+    assert_int_equal(parcel_write(f->parcel, disk, data, 4096, 4096), 4096);
+    fixture_keep(f);
+    site_log_usage(f->log, &after, &objects);
+    assert_in_range(after - before, 4096, 4096 + 512);
+    free(data);
+}
+
+static void a_big_write_is_encoded_and_not_logged_by_block(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t disk = fixture_make(f, "memory"), before, after, objects;
+    uint8_t *data = malloc(CHUNK);
+    memset(data, 7, CHUNK); /* compresses to nothing */
+    site_log_usage(f->log, &before, &objects);
+    for (uint64_t i = 0; i < 100; i++)
+        assert_int_equal(parcel_write(f->parcel, disk, data, CHUNK, i * CHUNK), CHUNK);
+    fixture_keep(f);
+    site_log_usage(f->log, &after, &objects);
+    assert_true(after - before < 100000);
+    fixture_reopen(f);
+    assert_int_equal(parcel_read(f->parcel, disk, data, CHUNK, 50 * CHUNK), CHUNK);
+    assert_int_equal(data[100], 7);
+    free(data);
+}
+
+static void writing_goes_on_while_the_home_is_away(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = fixture_make(f, "disk.img");
+    enum { CHUNKS = 40 };
+    uint8_t *data = malloc(CHUNK), block[4096];
+    memset(data, 1, CHUNK);
+    for (uint64_t i = 0; i < CHUNKS; i++)
+        assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
+    fixture_commit(f);
+    fixture_reopen(f);
+    f->far.away = true;
+    memset(block, 2, sizeof block);
+    for (uint64_t i = 0; i < CHUNKS; i++) /* five times what memory may hold */
+        assert_int_equal(parcel_write(f->parcel, id, block, 4096, i * CHUNK + 8192), 4096);
+    fixture_keep(f);
+    struct parcel_usage usage;
+    parcel_usage(f->parcel, &usage);
+    assert_true(usage.dirty_bytes <= f->dirty_bytes + CHUNK);
+    for (uint64_t i = 0; i < CHUNKS; i++) {
+        memset(block, 0, sizeof block);
+        assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK + 8192), 4096);
+        assert_int_equal(block[77], 2);
+        assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK), -EIO);
+    }
+    struct object_ref unused;
+    parcel_freeze(f->parcel);
+    assert_true(parcel_flush(f->parcel, &unused) < 0);
+    parcel_thaw(f->parcel);
+    memset(block, 3, sizeof block);
+    assert_int_equal(parcel_write(f->parcel, id, block, 4096, 12288), 4096);
+    fixture_keep(f);
+    for (int i = 0; i < 2; i++) {
+        f->far.away = false;
+        for (uint64_t k = 0; k < CHUNKS; k++) {
+            assert_int_equal(parcel_read(f->parcel, id, data, CHUNK, k * CHUNK), CHUNK);
+            assert_int_equal(data[0], 1);
+            assert_int_equal(data[8192], 2);
+            assert_int_equal(data[12288], k == 0 ? 3 : 1);
+        }
+        if (i == 0)
+            fixture_reopen(f); /* what is in the journal only is there too */
+    }
+    fixture_commit(f);
+    free(data);
+}
+
+static void what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = fixture_make(f, "disk.img");
+    assert_int_equal(parcel_write(f->parcel, id, "before", 6, 5 * CHUNK), 6);
+    fixture_commit(f);
+    assert_int_equal(parcel_write(f->parcel, id, "after!", 6, 5 * CHUNK), 6);
+    fixture_make(f, "never");
+    fixture_reopen(f);
+    char text[7] = "";
+    assert_int_equal(parcel_read(f->parcel, id, text, 6, 5 * CHUNK), 6);
+    assert_string_equal(text, "before");
+    struct parcel_attr attr;
+    assert_int_equal(parcel_find(f->parcel, "never", &attr), -ENOENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+        TEST(what_was_kept_in_the_journal_is_there_after_a_crash),
+        TEST(keeping_a_small_change_costs_a_small_record),
+        TEST(a_big_write_is_encoded_and_not_logged_by_block),
+        TEST(writing_goes_on_while_the_home_is_away),
+        TEST(what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

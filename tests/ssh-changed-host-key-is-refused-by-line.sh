@@ -4,7 +4,7 @@
 # and the line, also at a terminal; so is one whose key is marked as revoked.
 . "$abs_top_srcdir/tests/functions.sh"
 . "$abs_top_srcdir/tests/ssh-functions.sh"
-requires script bsdutils
+requires_terminal
 start_sshd
 ISR_HOME=$tmp/a
 export ISR_HOME

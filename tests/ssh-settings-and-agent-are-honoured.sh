@@ -4,7 +4,7 @@
 # an agent. A key's passphrase is asked for at a terminal only, and never seen in a process.
 . "$abs_top_srcdir/tests/functions.sh"
 . "$abs_top_srcdir/tests/ssh-functions.sh"
-requires script bsdutils
+requires_terminal
 start_sshd
 ISR_HOME=$tmp/a
 export ISR_HOME

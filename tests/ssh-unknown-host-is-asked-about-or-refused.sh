@@ -4,7 +4,7 @@
 # nothing is sent; on one a person sees the key, and says yes once.
 . "$abs_top_srcdir/tests/functions.sh"
 . "$abs_top_srcdir/tests/ssh-functions.sh"
-requires script bsdutils
+requires_terminal
 start_sshd
 print=$(ssh-keygen -l -f "$tmp/host_key.pub" | cut -d ' ' -f 2)
 : >"$ssh/known_hosts"

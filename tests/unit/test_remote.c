@@ -389,7 +389,29 @@ static void a_link_is_followed_to_where_it_leads(void **state)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(symlink(path, path), 0);
     assert_true(need(list, path)); /* in a circle */
-    assert_false(remote_is_needed("/"));
+}
+
+/* Where the list of mounts has no line for "/" (a chroot that is no mount), that counts as not
+ * known. */
+static void the_machine_s_own_list_is_read(void **state)
+{
+    static const char *const local[] = {"ext2",  "ext3", "ext4",  "xfs",
+                                        "btrfs", "f2fs", "tmpfs", "overlay"};
+    (void)state;
+    CLEANUP_FCLOSE FILE *list = fopen("/proc/self/mountinfo", "re");
+    char line[4096], type[32];
+    bool is_local = false;
+    assert_non_null(list);
+    while (fgets(line, sizeof line, list)) {
+        const char *rest = strstr(line, " - ");
+        if (!strstr(line, " / / ") || !rest || sscanf(rest, " - %31s", type) != 1)
+            continue;
+        is_local = false; /* the last one lies on top */
+        for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+            is_local |= strcmp(type, local[i]) == 0;
+    }
+    assert_int_equal(remote_is_needed("/"), !is_local);
+    assert_true(remote_is_needed("/proc/self")); /* procfs is no place for a store */
 }
 
 int main(void)
@@ -410,6 +432,7 @@ int main(void)
         cmocka_unit_test(no_more_is_put_than_can_be_known_to_be_lost),
         cmocka_unit_test(the_list_of_mounts_says_what_is_local),
         TEST(a_link_is_followed_to_where_it_leads),
+        TEST(the_machine_s_own_list_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,8 +26,12 @@ children() {
     done
 }
 
+# Also ends what the server was made to run and hang in ($tmp/hung: process ids), which is nobody's child
+# any more.
 stop_sshd() {
     [ -n "$listener" ] || return 0
+    # shellcheck disable=SC2046 # several
+    [ ! -e "$tmp/hung" ] || kill -s KILL $(cat "$tmp/hung") 2>/dev/null || :
     # shellcheck disable=SC2046 # several
     kill -s KILL $(children "$listener") "$listener" 2>/dev/null || :
     wait "$listener" 2>/dev/null || :

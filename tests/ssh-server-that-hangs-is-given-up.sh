@@ -41,12 +41,12 @@ same new.img n/new.img
 umount_at site_b n
 
 # A command that never ends there.
-let_in 'sleep 1000'
+let_in 'echo $$ >>'"$tmp"'/hung; exec sleep 1000'
 fails 6 timeout 60 env ISR_HOME="$tmp/b" isr ls
 in_one_line 'did not answer'
-let_in 'kill -s STOP $PPID; sleep 1000'
+let_in 'echo $$ $PPID >>'"$tmp"'/hung; kill -s STOP $PPID; exec sleep 1000'
 fails 6 timeout 60 env ISR_HOME="$tmp/b" isr ls
 in_one_line 'did not answer'
-let_in 'sleep 1000'
+let_in 'echo $$ >>'"$tmp"'/hung; exec sleep 1000'
 fails 6 timeout 100 env ISR_HOME="$tmp/b" ISR_SSH="$system_ssh" isr ls
 in_one_line 'did not answer'

@@ -65,19 +65,6 @@ int buffer_append(struct buffer *b, const void *data, size_t size)
     return 0;
 }
 
-int buffer_append_zeros(struct buffer *b, size_t size)
-{
-    if (size > SIZE_MAX - b->size)
-        return -ENOMEM;
-    int r = buffer_reserve(b, b->size + size);
-    if (r < 0)
-        return r;
-    if (size)
-        memset(b->data + b->size, 0, size);
-    b->size += size;
-    return 0;
-}
-
 int buffer_append_text(struct buffer *b, const char *text)
 {
     return buffer_append(b, text, strlen(text));

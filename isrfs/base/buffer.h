@@ -32,7 +32,6 @@ int buffer_resize(struct buffer *b, size_t size);
 
 /* Appends. 0 or -ENOMEM; on error nothing is appended. */
 int buffer_append(struct buffer *b, const void *data, size_t size);
-int buffer_append_zeros(struct buffer *b, size_t size);
 int buffer_append_text(struct buffer *b, const char *text);
 int buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int buffer_put_u8(struct buffer *b, uint8_t v);

@@ -367,3 +367,11 @@ void catalog_init_json(void)
 {
     json_set_alloc_funcs(malloc, wiped_free);
 }
+
+int catalog_load(struct store *store, struct codec *codec, const struct object_ref *ref,
+                 struct catalog **ret)
+{
+    CLEANUP_BUFFER struct buffer object = {0};
+    int r = store_get(store, &ref->id, &object);
+    return r < 0 ? r : catalog_decode(codec, ref, object.data, object.size, ret);
+}

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "isrfs/codec/codec.h"
+#include "isrfs/store/store.h"
 
 #define CATALOG_NAME_MAX   255u
 #define CATALOG_PATH_MAX   4096u
@@ -65,6 +66,11 @@ int catalog_encode(struct codec *codec, const struct object_secret *secret, cons
  * -ENOMEM. */
 int catalog_decode(struct codec *codec, const struct object_ref *ref, const void *object,
                    size_t size, struct catalog **ret);
+
+/* Fetches the object that REF names from STORE and reads it. Errors as store_get and
+ * catalog_decode. May block. */
+int catalog_load(struct store *store, struct codec *codec, const struct object_ref *ref,
+                 struct catalog **ret);
 
 static inline void cleanup_catalog(struct catalog **c)
 {

@@ -24,13 +24,6 @@ static void cleanup_parcel(struct parcel **p)
     parcel_close(*p);
 }
 
-static int load_catalog(struct parcel *p, const struct object_ref *ref, struct catalog **ret)
-{
-    CLEANUP_BUFFER struct buffer object = {0};
-    int r = store_get(p->config.store, &ref->id, &object);
-    return r < 0 ? r : catalog_decode(p->config.codec, ref, object.data, object.size, ret);
-}
-
 /* With p->names held (or nobody else there): the folder above PATH, which the catalog lists before.
  */
 static struct file *find_parent(struct parcel *p, const char *path, const char **ret_name)
@@ -98,7 +91,7 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
     if (!p->cache || !p->refs)
         return -ENOMEM;
     CLEANUP_CATALOG struct catalog *catalog = NULL;
-    int r = load_catalog(p, catalog_ref, &catalog);
+    int r = catalog_load(config->store, config->codec, catalog_ref, &catalog);
     r = r < 0 ? r : build_tree(p, catalog);
     r = r < 0 || !config->log ? r : replay_log(p);
     if (r < 0)

@@ -133,7 +133,7 @@ struct file *file_find(struct parcel *p, uint64_t file_id);
 void file_attr(struct file *f, struct parcel_attr *ret);
 /* The file with a reference for the caller, or NULL. */
 struct file *file_get(struct parcel *p, uint64_t file_id);
-/* One more reference to a file that the caller has one to. */
+/* Gives a reference back; an unlinked file goes with its last one. */
 void file_put(struct file *f);
 /* A regular file, likewise: -ENOENT, -EISDIR. */
 int file_get_regular(struct parcel *p, uint64_t file_id, struct file **ret);

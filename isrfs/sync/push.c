@@ -72,13 +72,6 @@ static int visit(void *ctx, enum object_kind kind, const struct object_id *id, u
     return p->count == BATCH ? carry_batch(p) : 0;
 }
 
-static int load_catalog(struct checkout *c, const struct object_ref *ref, struct catalog **ret)
-{
-    CLEANUP_BUFFER struct buffer object = {0};
-    int r = store_get(c->stack, &ref->id, &object);
-    return r < 0 ? r : catalog_decode(c->codec, ref, object.data, object.size, ret);
-}
-
 static const struct catalog_entry *find_id(const struct catalog *catalog, uint64_t file_id)
 {
     for (size_t i = 0; i < catalog->count; i++)
@@ -111,8 +104,8 @@ int push(struct checkout *c, const struct object_ref *wanted, const struct objec
 {
     CLEANUP_CATALOG struct catalog *wanted_catalog = NULL;
     CLEANUP_CATALOG struct catalog *base_catalog = NULL;
-    int r = load_catalog(c, wanted, &wanted_catalog);
-    r = r < 0 ? r : load_catalog(c, base, &base_catalog);
+    int r = catalog_load(c->stack, c->codec, wanted, &wanted_catalog);
+    r = r < 0 ? r : catalog_load(c->stack, c->codec, base, &base_catalog);
     if (r < 0)
         return r;
     struct pusher p = {.checkout = c, .progress = progress};

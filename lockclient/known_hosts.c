@@ -153,7 +153,7 @@ static int add(const struct known_hosts_key *k)
 __attribute__((format(printf, 3, 4))) static int refuse(char *reason, size_t room,
                                                         const char *format, ...)
 {
-    char text[512];
+    char text[LOG_MESSAGE_SIZE];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
@@ -194,7 +194,7 @@ int known_hosts_check(const struct known_hosts_key *k, char *reason, size_t room
         r = look(file, k->name, k->text, &known);
     }
     if (r < 0) {
-        refuse(reason, room, "cannot read %.150s: %s", file, strerror(-r));
+        refuse(reason, room, "cannot read %s: %s", file, strerror(-r));
         return r;
     }
     if (known.revoked)
@@ -203,7 +203,7 @@ int known_hosts_check(const struct known_hosts_key *k, char *reason, size_t room
         return 0;
     if (known.file)
         return refuse(reason, room,
-                      "the host key of %.60s has CHANGED: %.100s line %u has another. Somebody may "
+                      "the host key of %.60s has CHANGED: %s line %u has another. Somebody may "
                       "be in between; nothing was sent",
                       k->name, known.file, known.line);
     return ask(k, reason, room);

@@ -11,7 +11,7 @@
 #include "lockclient/types.h"
 
 #define TRANSPORT_WORDS_MAX   8u
-#define TRANSPORT_REASON_SIZE 256u
+#define TRANSPORT_REASON_SIZE LOG_MESSAGE_SIZE
 
 struct transport_call {
     const char *const *words; /* the command's name, then its arguments; ends with NULL; at most

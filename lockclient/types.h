@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "isrfs/base/log.h"
+
 #define LOCKCLIENT_NAME_SIZE    65u /* users and parcels, with the NUL */
 #define LOCKCLIENT_UUID_SIZE    33u
 #define LOCKCLIENT_NONCE_SIZE   101u
@@ -21,7 +23,7 @@
  * line for showing, without the program's name. */
 struct lockclient_error {
     int status;
-    char text[256];
+    char text[LOG_MESSAGE_SIZE];
 };
 
 /* How ssh is used; zeros and NULLs are the defaults. */

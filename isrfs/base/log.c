@@ -15,7 +15,7 @@ static void emit(const char *level, const char *format, va_list args)
 static void emit(const char *level, const char *format, va_list args)
 {
     int saved = errno;
-    char line[1024];
+    char line[LOG_MESSAGE_SIZE];
     int head = snprintf(line, sizeof line, "isrfs: %s", level);
     int body = vsnprintf(line + head, sizeof line - (size_t)head - 1, format, args);
     size_t length = (size_t)head + (body < 0 ? 0 : (size_t)body);

@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* Room for one line for people that names a path in full (PATH_MAX and a sentence). */
+#define LOG_MESSAGE_SIZE 4608u
+
 /* "isrfs: error: ..." and so on. log_debug is silent unless ISR_DEBUG is set and not empty. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "isrfs/base/counters.h"
+#include "isrfs/base/log.h"
 #include "isrfs/base/pool.h"
 #include "isrfs/parcel/parcel.h"
 #include "isrfs/parcel/site_log.h"
@@ -31,7 +32,7 @@ enum outcome {
 
 struct failure {
     enum outcome outcome;
-    char text[512]; /* one line that says what and what to do; printable ASCII */
+    char text[LOG_MESSAGE_SIZE]; /* one line that says what and what to do; printable ASCII */
 };
 
 /* Fills F and returns a negative errno that fits, so that `return failure_set(...)` reads well. */

@@ -18,7 +18,7 @@
 #include "isrfs/fuse/mount.h"
 #include "isrfs/fuse/writers.h"
 
-#define FRONT_REQUEST_MAX (1u << 20) /* bytes of one READ or WRITE */
+#define FRONT_REQUEST_MAX PARCEL_VIEW_SIZE /* bytes of one READ or WRITE */
 /* Nobody but this mount changes the files, so the kernel may keep what it knows. */
 #define FRONT_TIMEOUT 86400.0
 

@@ -88,15 +88,18 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
     void *buffer = front_buffer(m);
     if (size > FRONT_REQUEST_MAX)
         size = FRONT_REQUEST_MAX;
-    ssize_t n =
-        buffer ? parcel_read(m->config.parcel, ino, buffer, size, (uint64_t)offset) : -ENOMEM;
+    struct parcel_view view;
+    ssize_t n = buffer
+                    ? parcel_read_view(m->config.parcel, ino, buffer, size, (uint64_t)offset, &view)
+                    : -ENOMEM;
     if (n < 0) {
         COUNT(counters_of(m), reads_failed, 1);
         front_reply(req, (int)n);
         return;
     }
     COUNT(counters_of(m), read_bytes, n);
-    fuse_reply_buf(req, buffer, (size_t)n);
+    fuse_reply_iov(req, view.pieces, (int)view.count);
+    parcel_view_end(m->config.parcel, &view);
 }
 
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,

@@ -30,6 +30,9 @@ struct chunk {
     UT_hash_handle hh;
 };
 
+/* Spare buffers for encoded objects: a fresh one for each would cost its page faults. */
+#define SPARE_OBJECTS 16
+
 struct chunk_cache {
     struct codec *codec;
     struct store *store;
@@ -38,9 +41,11 @@ struct chunk_cache {
     size_t budget;
     pthread_mutex_t lock;
     pthread_cond_t loaded;
-    struct chunk *table; /* lock */
-    struct chunk *lru;   /* lock; READY ones */
-    size_t bytes;        /* lock; of READY and LOADING ones */
+    struct chunk *table;                  /* lock */
+    struct chunk *lru;                    /* lock; READY ones */
+    size_t bytes;                         /* lock; of READY and LOADING ones */
+    struct buffer objects[SPARE_OBJECTS]; /* lock */
+    unsigned spare_objects;               /* lock; how many of them there are */
 };
 
 struct chunk_cache *chunk_cache_new(size_t budget, struct codec *codec, struct store *store,
@@ -84,6 +89,8 @@ void chunk_cache_free(struct chunk_cache *c)
         take_out(c, chunk);
         chunk_destroy(c, chunk);
     }
+    while (c->spare_objects > 0)
+        buffer_free(&c->objects[--c->spare_objects]);
     pthread_cond_destroy(&c->loaded);
     pthread_mutex_destroy(&c->lock);
     free(c);
@@ -121,19 +128,40 @@ static int wait_loaded(struct chunk_cache *c, struct chunk *chunk)
     return chunk->state == READY ? 0 : chunk->error;
 }
 
-static int fetch(struct chunk_cache *c, const struct object_ref *ref, struct chunk *chunk)
+static struct buffer take_object_buffer(struct chunk_cache *c)
 {
-    CLEANUP_BUFFER struct buffer object = {0};
-    int r = store_get(c->store, &ref->id, &object);
-    if (r < 0)
-        return r;
+    LOCK_SCOPE(&c->lock);
+    return c->spare_objects > 0 ? c->objects[--c->spare_objects] : (struct buffer){0};
+}
+
+static void give_object_buffer(struct chunk_cache *c, struct buffer *object)
+{
+    LOCK_SCOPE(&c->lock);
+    if (c->spare_objects < SPARE_OBJECTS)
+        c->objects[c->spare_objects++] = *object;
+    else
+        buffer_free(object);
+}
+
+static int decode(struct chunk_cache *c, const struct object_ref *ref, const struct buffer *object,
+                  struct chunk *chunk)
+{
     chunk->data = chunk_buffers_take(c->buffers, chunk->key.size);
     if (!chunk->data)
         return -ENOMEM;
-    r = codec_decode_checked_chunk(c->codec, ref, object.data, object.size, chunk->data,
-                                   chunk->key.size);
+    int r = codec_decode_checked_chunk(c->codec, ref, object->data, object->size, chunk->data,
+                                       chunk->key.size);
     if (r == 0)
         COUNT(c->counters, chunks_decoded, 1);
+    return r;
+}
+
+static int fetch(struct chunk_cache *c, const struct object_ref *ref, struct chunk *chunk)
+{
+    struct buffer object = take_object_buffer(c);
+    int r = store_get(c->store, &ref->id, &object);
+    r = r < 0 ? r : decode(c, ref, &object, chunk);
+    give_object_buffer(c, &object);
     return r;
 }
 
@@ -218,6 +246,17 @@ void chunk_cache_release(struct chunk_cache *c, struct chunk *chunk)
 {
     LOCK_SCOPE(&c->lock);
     chunk->users--;
+    if (c->bytes > c->budget)
+        evict(c);
+}
+
+void chunk_cache_release_spent(struct chunk_cache *c, struct chunk *chunk)
+{
+    LOCK_SCOPE(&c->lock);
+    if (--chunk->users == 0) {
+        DL_DELETE(c->lru, chunk);
+        DL_PREPEND(c->lru, chunk);
+    }
     if (c->bytes > c->budget)
         evict(c);
 }

@@ -24,6 +24,10 @@ int chunk_cache_get(struct chunk_cache *c, const struct object_ref *ref, uint32_
                     struct chunk **ret);
 const uint8_t *chunk_data(const struct chunk *chunk);
 void chunk_cache_release(struct chunk_cache *c, struct chunk *chunk);
+/* Likewise, when the reader has taken all of it and will hardly come back: it is evicted first, so
+ * that a long sequential read does not push out what others use again, and decodes into memory that
+ * the CPU's caches still hold. */
+void chunk_cache_release_spent(struct chunk_cache *c, struct chunk *chunk);
 
 /* Is it there, or on its way? */
 bool chunk_cache_has(struct chunk_cache *c, const struct object_id *id, uint32_t chunk_size);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "isrfs/base/counters.h"
@@ -89,6 +90,23 @@ int parcel_truncate(struct parcel *p, uint64_t file_id, uint64_t size);
 /* Reads up to SIZE bytes; fewer only at the end of the file. -EIO for a range that is missing or
  * damaged (logged with file, chunk and id; never wrong bytes). */
 ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size, uint64_t offset);
+
+/* A read without a copy where the bytes lie decoded already. SIZE is at most PARCEL_VIEW_SIZE; ROOM
+ * has room for it, takes what must be copied, and must live as long as the view. The view's COUNT
+ * PIECES are the bytes in order; they stay as they are until parcel_view_end. Returns bytes or an
+ * error as parcel_read; after an error there is nothing to end. */
+#define PARCEL_VIEW_SIZE   (1u << 20)
+#define PARCEL_VIEW_PIECES (PARCEL_VIEW_SIZE / CHUNK_SIZE_MIN + 1u)
+struct parcel_view {
+    unsigned count;
+    struct iovec pieces[PARCEL_VIEW_PIECES];
+    struct chunk *held[PARCEL_VIEW_PIECES]; /* of each piece; NULL: it is in ROOM */
+    bool spent[PARCEL_VIEW_PIECES];         /* of each held one: it was read whole */
+};
+ssize_t parcel_read_view(struct parcel *p, uint64_t file_id, void *room, size_t size,
+                         uint64_t offset, struct parcel_view *ret);
+void parcel_view_end(struct parcel *p, struct parcel_view *view);
+
 /* Writes all SIZE bytes or fails. */
 ssize_t parcel_write(struct parcel *p, uint64_t file_id, const void *data, size_t size,
                      uint64_t offset);

@@ -66,31 +66,42 @@ static int read_memory(struct file *f, uint64_t index, size_t at, uint8_t *data,
     return d && d->ref ? 1 : 0;
 }
 
-/* SIZE bytes at AT of one chunk. */
-static int read_piece(struct file *f, uint64_t index, size_t at, uint8_t *data, size_t size)
+/* SIZE bytes at AT of one chunk: into DATA, or in *RET, which is then to be released. */
+static int read_piece(struct file *f, uint64_t index, size_t at, uint8_t *data, size_t size,
+                      struct chunk **ret)
 {
     struct object_ref ref = {0};
     int r;
+    *ret = NULL;
     {
         LOCK_SCOPE(&f->lock);
         r = read_memory(f, index, at, data, size, &ref);
     }
     if (r <= 0)
         return r;
-    struct chunk *chunk;
     bool changed = !object_id_is_hole(&ref.id);
-    r = file_base(f, index, changed ? &ref : NULL, &chunk);
+    r = file_base(f, index, changed ? &ref : NULL, ret);
     if (changed)
         secret_wipe(&ref, sizeof ref);
-    if (r < 0)
-        return r;
-    if (!chunk) {
+    if (r == 0 && !*ret)
         memset(data, 0, size);
+    return r;
+}
+
+/* The bytes from OFFSET that there are, at most SIZE. */
+static size_t clip(struct file *f, size_t size, uint64_t offset)
+{
+    LOCK_SCOPE(&f->lock);
+    if (offset >= f->size)
         return 0;
-    }
-    memcpy(data, chunk_data(chunk) + at, size);
-    chunk_cache_release(f->parcel->cache, chunk);
-    return 0;
+    return size < f->size - offset ? size : f->size - offset;
+}
+
+/* How many of SIZE bytes at OFFSET lie in the chunk where they begin. */
+static size_t piece_size(const struct file *f, size_t size, uint64_t offset)
+{
+    size_t rest = f->chunk_size - offset % f->chunk_size;
+    return rest < size ? rest : size;
 }
 
 ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size, uint64_t offset)
@@ -99,23 +110,64 @@ ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size,
     int r = file_get_regular(p, file_id, &f);
     if (r < 0)
         return r;
-    {
-        LOCK_SCOPE(&f->lock);
-        if (offset >= f->size)
-            return 0;
-        if (size > f->size - offset)
-            size = f->size - offset;
-    }
+    size = clip(f, size, offset);
     if (size == 0)
         return 0;
     prefetch_note(f, offset / f->chunk_size, (offset + size - 1) / f->chunk_size);
-    for (size_t done = 0; done < size;) {
+    size_t part;
+    for (size_t done = 0; done < size; done += part) {
         size_t at = (offset + done) % f->chunk_size;
-        size_t part = f->chunk_size - at < size - done ? f->chunk_size - at : size - done;
-        r = read_piece(f, (offset + done) / f->chunk_size, at, (uint8_t *)data + done, part);
+        uint8_t *to = (uint8_t *)data + done;
+        struct chunk *chunk;
+        part = piece_size(f, size - done, offset + done);
+        r = read_piece(f, (offset + done) / f->chunk_size, at, to, part, &chunk);
         if (r < 0)
             return r;
+        if (chunk) {
+            memcpy(to, chunk_data(chunk) + at, part);
+            chunk_cache_release(p->cache, chunk);
+        }
+    }
+    return (ssize_t)size;
+}
+
+ssize_t parcel_read_view(struct parcel *p, uint64_t file_id, void *room, size_t size,
+                         uint64_t offset, struct parcel_view *ret)
+{
+    ret->count = 0;
+    CLEANUP_FILE struct file *f = NULL;
+    int r = file_get_regular(p, file_id, &f);
+    if (r < 0)
+        return r;
+    size = clip(f, size < PARCEL_VIEW_SIZE ? size : PARCEL_VIEW_SIZE, offset);
+    if (size == 0)
+        return 0;
+    prefetch_note(f, offset / f->chunk_size, (offset + size - 1) / f->chunk_size);
+    for (size_t done = 0; done < size; ret->count++) {
+        size_t at = (offset + done) % f->chunk_size;
+        size_t part = piece_size(f, size - done, offset + done);
+        uint8_t *to = (uint8_t *)room + done;
+        struct chunk **held = &ret->held[ret->count];
+        r = read_piece(f, (offset + done) / f->chunk_size, at, to, part, held);
+        if (r < 0) {
+            parcel_view_end(p, ret);
+            return r;
+        }
+        ret->spent[ret->count] = part == f->chunk_size;
+        /* writev(2) takes pointers to what is not const; nobody writes there. */
+        ret->pieces[ret->count] =
+            (struct iovec){*held ? (uint8_t *)(uintptr_t)chunk_data(*held) + at : to, part};
         done += part;
     }
     return (ssize_t)size;
+}
+
+void parcel_view_end(struct parcel *p, struct parcel_view *view)
+{
+    for (unsigned i = 0; i < view->count; i++)
+        if (view->held[i] && view->spent[i])
+            chunk_cache_release_spent(p->cache, view->held[i]);
+        else if (view->held[i])
+            chunk_cache_release(p->cache, view->held[i]);
+    view->count = 0;
 }

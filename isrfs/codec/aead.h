@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #define AEAD_KEY_SIZE   32u
 #define AEAD_NONCE_SIZE 12u
@@ -23,6 +24,12 @@ void aead_free(struct aead *a);
 int aead_seal(const struct aead *a, const uint8_t key[AEAD_KEY_SIZE],
               const uint8_t nonce[AEAD_NONCE_SIZE], const void *aad, size_t aad_size,
               const void *plain, size_t size, uint8_t *cipher, uint8_t tag[AEAD_TAG_SIZE]);
+
+/* Likewise; the plain text is in PARTS pieces, which do not overlap CIPHER. */
+int aead_seal_parts(const struct aead *a, const uint8_t key[AEAD_KEY_SIZE],
+                    const uint8_t nonce[AEAD_NONCE_SIZE], const void *aad, size_t aad_size,
+                    const struct iovec *plain, size_t parts, uint8_t *cipher,
+                    uint8_t tag[AEAD_TAG_SIZE]);
 
 /* The reverse. 0, or -EBADMSG (PLAIN is wiped) when key, nonce, AAD, cipher text and tag do not
  * belong together. */

@@ -127,7 +127,12 @@ static void do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     front_reply(req, 0);
 }
 
-/* Files and folders alike: a commit takes everything. Never ENOSYS, which the kernel would take for
+static void answer_fsync(void *arg, int result)
+{
+    front_reply(arg, result);
+}
+
+/* Files and folders alike: a batch takes everything. Never ENOSYS, which the kernel would take for
  * success from then on. */
 static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
@@ -136,7 +141,9 @@ static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
     (void)fi;
     struct mount *m = front_mount(req);
     COUNT(counters_of(m), fsync_requests, 1);
-    front_reply(req, m->config.committer ? committer_sync(m->config.committer, false) : 0);
+    int r = m->config.committer ? committer_sync_later(m->config.committer, answer_fsync, req) : 0;
+    if (r < 0 || !m->config.committer)
+        front_reply(req, r);
 }
 
 /* The kernel has written back and dropped its pages of the range. What is not done here must be

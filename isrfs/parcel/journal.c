@@ -12,6 +12,7 @@
 #include "isrfs/parcel/parcel_internal.h"
 
 #define OPERATIONS_MAX (4u << 20) /* bytes of a record */
+#define FEW_BLOCKS     256u       /* that one thread seals sooner than it can wake others */
 
 struct item {
     struct file *file; /* with a reference */
@@ -25,6 +26,7 @@ struct moment {
     struct ops *ops; /* that were noted */
     struct item *items;
     size_t count;
+    size_t blocks;       /* to be logged, in all of them */
     struct file **attrs; /* files with changed attributes, each with a reference */
     size_t attr_count;
     struct buffer operations; /* encoded; secret */
@@ -144,7 +146,9 @@ static int capture(struct moment *m)
     for (size_t i = 0; i < m->count; i++) {
         struct file *f = m->items[i].file;
         LOCK_SCOPE(&f->lock);
-        dirty_find(f, m->items[i].index)->busy = true;
+        struct dirty *d = dirty_find(f, m->items[i].index);
+        d->busy = true;
+        m->blocks += d->unlogged;
     }
     return 0;
 }
@@ -276,7 +280,8 @@ static int log_operations(struct moment *m)
 
 static int write_moment(struct moment *m)
 {
-    int r = pool_each(m->parcel->config.pool, m->count, log_item, m);
+    struct pool *pool = m->blocks > FEW_BLOCKS ? m->parcel->config.pool : NULL;
+    int r = pool_each(pool, m->count, log_item, m);
     end_busy(m);
     r = r < 0 ? r : add_settled(m, false);
     return r < 0 ? r : log_operations(m);

@@ -5,8 +5,9 @@
  * Each record vouches (AAD) for the segment's own header, which names the segment before it, and
  * for its number and length.
  *
- *   header  "ISRL", format u8, 3 zeros, number u64, salt 32, salt of the segment before 32,
- *           HMAC of all that 32 (so that a wrong key is never taken for an empty segment)
+ *   header  "ISRL", format u8, 3 zeros, number u64, salt 32, salt of the segment before 32, how
+ *           many of its records count u64, HMAC of all that 32 (so that a wrong key is never taken
+ *           for an empty segment)
  *   record  length u32, zero u32, number u64 | cipher text of LENGTH bytes | tag 16
  *   plain   type u8, 7 zeros, flushed segment u64, flushed records u64 | payload */
 #include "isrfs/parcel/segment.h"
@@ -14,19 +15,24 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 
-#define PURPOSE "isrfs site log 1\n"
+#define PURPOSE             "isrfs site log 1\n"
+#define PREVIOUS_RECORDS_AT 80
+#define HEADER_MAC_AT       88
 
 struct segment {
     uint64_t number;
     int fd;
     uint64_t size; /* bytes of the file */
     uint8_t header[SEGMENT_HEADER_USED];
-    uint8_t *key; /* AEAD_KEY_SIZE, secret memory */
+    uint8_t *key;      /* AEAD_KEY_SIZE, secret memory */
+    uint8_t *image;    /* SEGMENT_SIZE bytes, or NULL; what is sealed is no secret */
+    uint64_t released; /* the writer's; the image is gone before this offset */
 };
 
 static const uint8_t *salt_of(const struct segment *s)
@@ -53,9 +59,17 @@ void segment_free(struct segment *s)
 {
     if (!s)
         return;
+    segment_drop_image(s);
     cleanup_close(&s->fd);
     secret_free(s->key);
     free(s);
+}
+
+int segment_remove(int dirfd, uint64_t number)
+{
+    char name[32];
+    file_name(name, number);
+    return io_unlink(dirfd, name);
 }
 
 uint64_t segment_number(const struct segment *s)
@@ -66,6 +80,11 @@ uint64_t segment_number(const struct segment *s)
 bool segment_follows(const struct segment *s, const struct segment *previous)
 {
     return memcmp(previous_salt_of(s), salt_of(previous), SEGMENT_SALT_SIZE) == 0;
+}
+
+uint64_t segment_previous_records(const struct segment *s)
+{
+    return get_u64(s->header + PREVIOUS_RECORDS_AT);
 }
 
 static struct segment *segment_alloc(uint64_t number)
@@ -82,8 +101,6 @@ static struct segment *segment_alloc(uint64_t number)
     }
     return s;
 }
-
-#define HEADER_MAC_AT 80
 
 static int header_mac(const struct segment_keys *keys, const struct segment *s, uint8_t mac[32])
 {
@@ -120,8 +137,18 @@ static int write_file(struct segment *s, int dirfd, const char *name)
     return r;
 }
 
+static int make_image(struct segment *s)
+{
+    void *image = mmap(NULL, SEGMENT_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (image == MAP_FAILED)
+        return -ENOMEM;
+    s->image = image;
+    return 0;
+}
+
 int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
-                   const struct segment *previous, struct segment **ret)
+                   const struct segment *previous, uint64_t previous_records, struct segment **ret)
 {
     CLEANUP(cleanup_segment) struct segment *s = segment_alloc(number);
     if (!s)
@@ -129,11 +156,13 @@ int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
     memcpy(s->header, "ISRL", 4);
     s->header[4] = 1;
     put_u64(s->header + 8, number);
+    put_u64(s->header + PREVIOUS_RECORDS_AT, previous_records);
     int r = random_bytes(s->header + 16, SEGMENT_SALT_SIZE);
     if (previous)
         memcpy(s->header + 48, salt_of(previous), SEGMENT_SALT_SIZE);
     r = r < 0 ? r : derive_key(keys, s);
     r = r < 0 ? r : header_mac(keys, s, s->header + HEADER_MAC_AT);
+    r = r < 0 ? r : make_image(s);
     if (r < 0)
         return r;
     char name[32];
@@ -199,45 +228,83 @@ uint64_t segment_record_size(size_t payload_size)
     return payload_size + SEGMENT_OVERHEAD;
 }
 
-int segment_write(const struct segment_keys *keys, struct segment *s, uint64_t offset,
-                  uint64_t record, enum record_type type, struct flush_point flushed,
-                  const void *head, size_t head_size, const void *body, size_t body_size)
+int segment_seal(const struct segment_keys *keys, const struct segment *s, uint64_t offset,
+                 uint64_t record, enum record_type type, struct flush_point flushed,
+                 const struct segment_payload *payload)
 {
-    size_t plain_size = SEGMENT_PREAMBLE_SIZE + head_size + body_size;
-    size_t whole = SEGMENT_FRAME_SIZE + plain_size + AEAD_TAG_SIZE;
-    CLEANUP_BUFFER struct buffer out = {0};
-    int r = buffer_resize(&out, whole);
-    if (r < 0)
-        return r;
-    uint8_t *frame = out.data, *plain = frame + SEGMENT_FRAME_SIZE;
+    if (payload->count > SEGMENT_PARTS_MAX)
+        return -EINVAL;
+    size_t plain_size = SEGMENT_PREAMBLE_SIZE + payload->size;
+    uint8_t *frame = s->image + offset, *cipher = frame + SEGMENT_FRAME_SIZE;
     put_u32(frame, (uint32_t)plain_size);
     put_u32(frame + 4, 0);
     put_u64(frame + 8, record);
-    memset(plain, 0, SEGMENT_PREAMBLE_SIZE);
-    plain[0] = (uint8_t)type;
-    put_u64(plain + 8, flushed.segment);
-    put_u64(plain + 16, flushed.records);
-    memcpy(plain + SEGMENT_PREAMBLE_SIZE, head, head_size);
-    if (body_size)
-        memcpy(plain + SEGMENT_PREAMBLE_SIZE + head_size, body, body_size);
+    uint8_t preamble[SEGMENT_PREAMBLE_SIZE] = {(uint8_t)type};
+    put_u64(preamble + 8, flushed.segment);
+    put_u64(preamble + 16, flushed.records);
     uint8_t aad[SEGMENT_HEADER_USED + SEGMENT_FRAME_SIZE], nonce[AEAD_NONCE_SIZE];
     fill_aad(s, frame, aad);
     fill_nonce(record, nonce);
-    r = aead_seal(keys->aead, s->key, nonce, aad, sizeof aad, plain, plain_size, plain,
-                  plain + plain_size);
-    return r < 0 ? r : io_pwrite(s->fd, out.data, out.size, (off_t)offset);
+    struct iovec parts[SEGMENT_PARTS_MAX + 1];
+    parts[0] = (struct iovec){preamble, sizeof preamble};
+    memcpy(parts + 1, payload->parts, payload->count * sizeof *parts);
+    return aead_seal_parts(keys->aead, s->key, nonce, aad, sizeof aad, parts, payload->count + 1,
+                           cipher, cipher + plain_size);
 }
 
-int segment_flush(struct segment *s)
+uint64_t segment_image_record(const struct segment *s, uint64_t offset)
+{
+    return SEGMENT_FRAME_SIZE + get_u32(s->image + offset) + AEAD_TAG_SIZE;
+}
+
+int segment_write(const struct segment *s, uint64_t from, uint64_t to)
+{
+    return io_pwrite(s->fd, s->image + from, to - from, (off_t)from);
+}
+
+int segment_flush(const struct segment *s)
 {
     return io_fdatasync(s->fd);
 }
 
-int segment_read(const struct segment_keys *keys, const struct segment *s, uint64_t offset,
-                 uint64_t record, struct buffer *buffer, struct segment_record *ret)
+/* Not page by page: each call costs more than a small record. */
+#define RELEASE_STEP (1u << 20)
+
+void segment_release(struct segment *s, uint64_t end)
+{
+    end -= end % RELEASE_STEP;
+    if (end <= s->released)
+        return;
+    madvise(s->image + s->released, end - s->released, MADV_DONTNEED);
+    s->released = end;
+}
+
+void segment_drop_image(struct segment *s)
+{
+    if (s->image)
+        munmap(s->image, SEGMENT_SIZE);
+    s->image = NULL;
+}
+
+/* Bytes of the file or of the image; as io_pread. */
+static ssize_t load(const struct segment *s, bool image, void *to, size_t size, uint64_t offset)
+{
+    if (!image)
+        return io_pread(s->fd, to, size, (off_t)offset);
+    if (offset >= SEGMENT_SIZE)
+        return 0;
+    if (size > SEGMENT_SIZE - offset)
+        size = SEGMENT_SIZE - offset;
+    memcpy(to, s->image + offset, size);
+    return (ssize_t)size;
+}
+
+static int read_record(const struct segment_keys *keys, const struct segment *s, bool image,
+                       uint64_t offset, uint64_t record, struct buffer *buffer,
+                       struct segment_record *ret)
 {
     uint8_t frame[SEGMENT_FRAME_SIZE];
-    ssize_t n = io_pread(s->fd, frame, sizeof frame, (off_t)offset);
+    ssize_t n = load(s, image, frame, sizeof frame, offset);
     if (n < 0)
         return (int)n;
     static const uint8_t nothing[SEGMENT_FRAME_SIZE];
@@ -251,7 +318,7 @@ int segment_read(const struct segment_keys *keys, const struct segment *s, uint6
     int r = buffer_resize(buffer, length + AEAD_TAG_SIZE);
     if (r < 0)
         return r;
-    n = io_pread(s->fd, buffer->data, buffer->size, (off_t)(offset + SEGMENT_FRAME_SIZE));
+    n = load(s, image, buffer->data, buffer->size, offset + SEGMENT_FRAME_SIZE);
     if (n < 0)
         return (int)n;
     if ((size_t)n != buffer->size)
@@ -272,4 +339,16 @@ int segment_read(const struct segment_keys *keys, const struct segment *s, uint6
         .size = length - SEGMENT_PREAMBLE_SIZE,
     };
     return 0;
+}
+
+int segment_read(const struct segment_keys *keys, const struct segment *s, uint64_t offset,
+                 uint64_t record, struct buffer *buffer, struct segment_record *ret)
+{
+    return read_record(keys, s, false, offset, record, buffer, ret);
+}
+
+int segment_read_image(const struct segment_keys *keys, const struct segment *s, uint64_t offset,
+                       uint64_t record, struct buffer *buffer, struct segment_record *ret)
+{
+    return read_record(keys, s, true, offset, record, buffer, ret);
 }

@@ -26,7 +26,7 @@ static struct site_log *from_store(struct store *s)
 }
 
 /* With the lock held. */
-static int index_add(struct site_log *l, const struct object_id *id, const struct log_place *at,
+static int index_add(struct site_log *l, const struct object_id *id, const struct log_at *at,
                      size_t size)
 {
     struct indexed *known;
@@ -36,11 +36,7 @@ static int index_add(struct site_log *l, const struct object_id *id, const struc
     struct indexed *entry = calloc(1, sizeof *entry);
     if (!entry)
         return -ENOMEM;
-    *entry = (struct indexed){.id = *id,
-                              .segment = at->segment,
-                              .offset = at->offset,
-                              .record = at->record,
-                              .size = (uint32_t)size};
+    *entry = (struct indexed){.id = *id, .at = *at, .size = (uint32_t)size};
     HASH_ADD(hh, l->index, id, sizeof *id, entry);
     l->objects++;
     return 0;
@@ -66,9 +62,7 @@ static int log_get(struct store *s, const struct object_id *id, struct buffer *o
         return -ENOENT;
     CLEANUP_BUFFER struct buffer record = {0};
     struct segment_record found;
-    int r = segment_read(&l->keys, at.segment, at.offset, at.record, &record, &found);
-    if (r == -ENODATA)
-        r = -EBADMSG;
+    int r = site_log_read(l, &at.at, &record, &found);
     if (r < 0)
         return r;
     if (found.type != RECORD_OBJECT || found.size != sizeof *id + at.size ||
@@ -83,12 +77,15 @@ static int log_put(struct store *s, const struct object_id *id, const void *obje
     struct site_log *l = from_store(s);
     if (index_find(l, id, NULL))
         return 0;
+    const struct iovec parts[] = {{(void *)(uintptr_t)id, sizeof *id},
+                                  {(void *)(uintptr_t)object, size}};
+    const struct segment_payload payload = {parts, 2, sizeof *id + size};
     struct log_place at;
-    int r = site_log_append(l, RECORD_OBJECT, id, sizeof *id, object, size, &at);
+    int r = site_log_append(l, RECORD_OBJECT, &payload, &at);
     if (r < 0)
         return r;
     LOCK_SCOPE(&l->lock);
-    return index_add(l, id, &at, size);
+    return index_add(l, id, &(struct log_at){at.segment, at.offset, at.record}, size);
 }
 
 static int log_has(struct store *s, const struct object_id *id)
@@ -145,11 +142,12 @@ static int decode_root(const uint8_t *in, size_t size, struct site_root *root,
 
 static int append_root(struct site_log *l, const struct site_root *root, uint64_t first_segment)
 {
-    uint8_t payload[ROOT_SIZE];
-    encode_root(root, first_segment, payload);
+    uint8_t bytes[ROOT_SIZE];
+    encode_root(root, first_segment, bytes);
+    const struct iovec part = {bytes, sizeof bytes};
     struct log_place at;
-    int r = site_log_append(l, RECORD_ROOT, payload, sizeof payload, NULL, 0, &at);
-    secret_wipe(payload, sizeof payload);
+    int r = site_log_append(l, RECORD_ROOT, &(struct segment_payload){&part, 1, sizeof bytes}, &at);
+    secret_wipe(bytes, sizeof bytes);
     if (r < 0)
         return r;
     LOCK_SCOPE(&l->lock);
@@ -241,9 +239,7 @@ static int remove_old_segments(struct site_log *l)
     }
     int r = 0;
     for (size_t i = 0; i < count; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "%016" PRIx64, segment_number(old[i]));
-        int removed = io_unlink(l->dirfd, name);
+        int removed = segment_remove(l->dirfd, segment_number(old[i]));
         r = r < 0 ? r : removed;
         segment_free(old[i]);
     }
@@ -269,8 +265,7 @@ int site_log_restart(struct site_log *l, const struct site_root *root)
 static int take_record(void *ctx, struct segment *segment, const struct segment_record *record)
 {
     struct site_log *l = ctx;
-    struct log_place at = {segment, record->offset, record->record, record->flushed};
-    struct log_at journaled = {segment, record->offset, record->record};
+    struct log_at at = {segment, record->offset, record->record};
     struct object_id id;
     uint64_t first;
     switch (record->type) {
@@ -287,7 +282,7 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
         return decode_root(record->payload, record->size, l->root, &first);
     case RECORD_FILE:
     case RECORD_BLOCKS:
-        return site_log_journal_take(l, &journaled, record->type, record->payload, record->size);
+        return site_log_journal_take(l, &at, record->type, record->payload, record->size);
     default:
         log_error("the site log has records of a kind (%d) that this release does not know",
                   (int)record->type);
@@ -360,6 +355,7 @@ void site_log_close(struct site_log *l)
     if (!l)
         return;
     index_clear(l);
+    site_log_moved_free(l);
     free(l->journal.records);
     for (size_t i = 0; i < l->segment_count; i++)
         segment_free(l->segments[i]);

@@ -1,129 +1,233 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Appending: under `lock` an appender is given a number and an offset; it encrypts and writes
- * without the lock, side by side with others, and counts as `writing` meanwhile. Flushing: one
- * thread at a time is the `flusher`; it holds back new appends until none is being written, then
- * fdatasyncs without the lock. All who asked before it began are served by the same flush. A new
- * segment is begun by a flusher too, so that every segment but the last is wholly on disk before
- * the next exists.
+/* Appending: under `lock` an appender is given a number and an offset; it seals its record into the
+ * segment's image without the lock, side by side with others, and counts as `writing` meanwhile. A
+ * large record is written to the file at once by who made it; small ones are gathered (`unwritten`)
+ * and written together by the next flush: one write for a whole batch of the journal.
  *
- * A write or flush that fails leaves the segment in an unknown state: `broken` is set and every
- * later call fails with it (a second fsync could report success for pages that the kernel has
- * dropped). */
+ * The space of a segment is only reserved, and the first write to a block of it makes its flush a
+ * transaction of the file system. So a flush that has few bytes to write puts zeros behind them:
+ * the flushes after it overwrite blocks that are there.
+ *
+ * Flushing: one thread at a time is the `flusher`. It closes the segment until no append is under
+ * way, writes what was gathered, opens it again and flushes the file. All who asked before it
+ * closed are served by the same flush. A new segment is begun by a flusher too, so that every
+ * segment but the last is wholly on disk before the next exists.
+ *
+ * A write or flush that fails leaves the segment in an unknown state: a second fsync could report
+ * success for pages that the kernel has dropped. It is `broken` then, is given up, and what was not
+ * known to be on disk goes from the image into a new one (site_log_repair.c). */
 #include <string.h>
 
 #include "isrfs/base/log.h"
 #include "isrfs/parcel/site_log_internal.h"
 
-/* With the lock held: begins to be the flusher, once no append is being written. */
+#define LARGE         (64u << 10) /* bytes of a record that is written at once */
+#define AHEAD         (1u << 20)  /* bytes that are written ahead */
+#define UNFLUSHED_MAX (16u << 20) /* bytes that are kept in memory for want of a flush */
+
+static void wait_change(struct site_log *l)
+{
+    pthread_cond_wait(&l->changed, &l->lock);
+}
+
+/* With the lock held: no append is under way from now on. */
+static void close_segment(struct site_log *l)
+{
+    l->closed = true;
+    while (l->writing > 0)
+        wait_change(l);
+}
+
+/* With the lock held: begins to be the flusher, with the segment closed. */
 static void flusher_enter(struct site_log *l)
 {
     while (l->flushing)
-        pthread_cond_wait(&l->changed, &l->lock);
+        wait_change(l);
     l->flushing = true;
-    while (l->writing > 0)
-        pthread_cond_wait(&l->changed, &l->lock);
+    close_segment(l);
 }
 
 static void flusher_leave(struct site_log *l)
 {
-    l->flushing = false;
+    l->flushing = l->closed = false;
     pthread_cond_broadcast(&l->changed);
 }
 
-/* As the flusher, lock not held: flushes the segment that takes records. */
-static int flush_segment(struct site_log *l)
+static struct segment *last_segment(const struct site_log *l)
 {
-    struct segment *s = NULL;
-    uint64_t appended, records;
-    {
-        LOCK_SCOPE(&l->lock);
-        if (l->broken)
-            return l->broken;
-        if (l->writable && l->flushed < l->appended)
-            s = l->segments[l->segment_count - 1];
-        appended = l->appended;
-        records = l->records;
-    }
-    if (!s)
-        return 0;
-    int r = segment_flush(s);
+    return l->segment_count ? l->segments[l->segment_count - 1] : NULL;
+}
+
+/* What a flush is to make durable. */
+struct flush {
+    struct segment *segment; /* NULL: nothing */
+    struct range ranges[RANGES_MAX];
+    unsigned count;
+    uint64_t appended, records, offset;
+};
+
+static int begin_flush(struct site_log *l, struct flush *f)
+{
     LOCK_SCOPE(&l->lock);
-    if (r < 0) {
-        l->broken = r;
-        log_error("flushing the site log failed: %s", strerror(-r));
-        return r;
-    }
-    l->flushed = appended;
-    l->flush_point = (struct flush_point){segment_number(s), records};
+    *f = (struct flush){.appended = l->appended, .records = l->records, .offset = l->offset};
+    if (l->broken)
+        return l->broken;
+    if (!l->writable || l->flushed == l->appended)
+        return 0;
+    f->segment = last_segment(l);
+    f->count = l->unwritten_count;
+    memcpy(f->ranges, l->unwritten, sizeof f->ranges);
     return 0;
 }
 
-static int add_segment(struct site_log *l, struct segment *s)
+/* As the flusher, closed: behind the last record the image is zero. */
+static int write_ranges(struct site_log *l, struct flush *f)
+{
+    struct range *last = f->count ? &f->ranges[f->count - 1] : NULL;
+    if (last && last->to == f->offset && last->to > l->ahead) {
+        last->to += AHEAD - last->to % AHEAD;
+        l->ahead = last->to;
+    }
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < f->count; i++)
+        r = segment_write(f->segment, f->ranges[i].from, f->ranges[i].to);
+    return r;
+}
+
+/* As the flusher, closed, lock not held: flushes what was appended, letting appends go on meanwhile
+ * if OPEN. */
+static int flush_segment(struct site_log *l, bool open)
+{
+    struct flush f;
+    int r = begin_flush(l, &f);
+    if (r < 0 || !f.segment)
+        return r;
+    r = write_ranges(l, &f);
+    if (r == 0) {
+        LOCK_SCOPE(&l->lock);
+        l->unwritten_count = 0;
+        if (open) {
+            l->closed = false;
+            pthread_cond_broadcast(&l->changed);
+        }
+    }
+    r = r < 0 ? r : segment_flush(f.segment);
+    LOCK_SCOPE(&l->lock);
+    if (r < 0) {
+        l->broken = r;
+        return r;
+    }
+    l->flushed = f.appended;
+    l->flushed_offset = f.offset;
+    l->flush_point = (struct flush_point){segment_number(f.segment), f.records};
+    if (l->image_readers == 0)
+        segment_release(f.segment, f.offset);
+    return 0;
+}
+
+/* Likewise; a segment that fails is replaced. */
+static int make_durable(struct site_log *l, bool open)
+{
+    int r = flush_segment(l, open);
+    if (r == 0)
+        return 0;
+    log_error("the site log cannot be written: %s; beginning a new segment", strerror(-r));
+    {
+        LOCK_SCOPE(&l->lock);
+        close_segment(l);
+    }
+    return site_log_repair(l);
+}
+
+int site_log_add_segment(struct site_log *l, struct segment *s)
 {
     struct segment **all =
         reallocarray(l->segments, l->segment_count + 1, sizeof(struct segment *));
     if (!all)
         return -ENOMEM;
     l->segments = all;
+    while (l->image_readers > 0)
+        wait_change(l);
+    if (l->writable)
+        segment_drop_image(last_segment(l));
     l->segments[l->segment_count++] = s;
+    l->writable = true;
+    l->flushed_offset = l->offset = SEGMENT_HEADER_SIZE;
+    l->records = 0;
+    l->unwritten_count = 0;
+    l->ahead = 0;
+    l->bytes += SEGMENT_HEADER_SIZE;
     return 0;
 }
 
-/* As the flusher, lock not held: the next record goes to a new segment. */
 int site_log_begin_segment(struct site_log *l)
 {
-    int r = flush_segment(l);
+    int r = make_durable(l, false);
     if (r < 0)
         return r;
     const struct segment *last;
+    struct flush_point on_disk;
     {
         LOCK_SCOPE(&l->lock);
-        last = l->segment_count ? l->segments[l->segment_count - 1] : NULL;
+        last = last_segment(l);
+        on_disk = l->flush_point;
     }
+    uint64_t number = last ? segment_number(last) : 0;
     struct segment *s = NULL;
-    r = segment_create(&l->keys, l->dirfd, last ? segment_number(last) + 1 : 1, last, &s);
+    r = segment_create(&l->keys, l->dirfd, number + 1, last,
+                       on_disk.segment == number ? on_disk.records : 0, &s);
     if (r < 0) {
         log_warning("no new segment of the site log: %s", strerror(-r));
         return r;
     }
     LOCK_SCOPE(&l->lock);
-    r = add_segment(l, s);
-    if (r < 0) {
+    r = site_log_add_segment(l, s);
+    if (r < 0)
         segment_free(s);
+    return r;
+}
+
+/* With the lock held. */
+static bool fits(const struct site_log *l, uint64_t size)
+{
+    return l->writable && !l->broken && l->offset + size <= SEGMENT_SIZE;
+}
+
+/* As the flusher, lock not held: makes room for SIZE bytes. */
+static int make_room(struct site_log *l, uint64_t size)
+{
+    int r = make_durable(l, false); /* replaces a broken segment */
+    if (r < 0)
         return r;
+    {
+        LOCK_SCOPE(&l->lock);
+        if (fits(l, size))
+            return 0;
     }
-    l->writable = true;
-    l->offset = SEGMENT_HEADER_SIZE;
-    l->records = 0;
-    l->bytes += SEGMENT_HEADER_SIZE;
-    return 0;
+    return site_log_begin_segment(l);
 }
 
 /* Takes a number and an offset for a record; on success the caller is one of `writing`. */
-static int reserve(struct site_log *l, size_t payload, struct log_place *ret)
+static int reserve(struct site_log *l, uint64_t size, struct log_place *ret)
 {
-    uint64_t size = segment_record_size(payload);
     LOCK_SCOPE(&l->lock);
     for (;;) {
-        while (l->flushing)
-            pthread_cond_wait(&l->changed, &l->lock);
-        if (l->broken)
-            return l->broken;
-        if (l->writable && l->offset + size <= SEGMENT_SIZE)
+        while (l->closed)
+            wait_change(l);
+        if (fits(l, size))
             break;
         flusher_enter(l);
         int r = 0;
-        if (!(l->writable && l->offset + size <= SEGMENT_SIZE)) {
+        if (!fits(l, size)) {
             pthread_mutex_unlock(&l->lock);
-            r = site_log_begin_segment(l);
+            r = make_room(l, size);
             pthread_mutex_lock(&l->lock);
         }
         flusher_leave(l);
         if (r < 0)
             return r;
     }
-    *ret = (struct log_place){l->segments[l->segment_count - 1], l->offset, l->records,
-                              l->flush_point};
+    *ret = (struct log_place){last_segment(l), l->offset, l->records, l->flush_point};
     l->offset += size;
     l->records++;
     l->bytes += size;
@@ -131,61 +235,88 @@ static int reserve(struct site_log *l, size_t payload, struct log_place *ret)
     return 0;
 }
 
-static void written(struct site_log *l, int r)
+/* With the lock held: FROM to TO - 1 wait to be written. False if there is no room to note it. */
+static bool defer(struct site_log *l, uint64_t from, uint64_t to)
+{
+    struct range *last = l->unwritten_count ? &l->unwritten[l->unwritten_count - 1] : NULL;
+    if (last && last->to == from) {
+        last->to = to;
+        return true;
+    }
+    if (l->unwritten_count == RANGES_MAX)
+        return false;
+    l->unwritten[l->unwritten_count++] = (struct range){from, to};
+    return true;
+}
+
+/* A sealed record goes to the file, now or with others. */
+static int put_down(struct site_log *l, const struct log_place *at, uint64_t size)
+{
+    if (size < LARGE) {
+        LOCK_SCOPE(&l->lock);
+        if (defer(l, at->offset, at->offset + size))
+            return 0;
+    }
+    return segment_write(at->segment, at->offset, at->offset + size);
+}
+
+/* An append has ended. True if so much is not flushed that it should be. */
+static bool appended(struct site_log *l, int r)
 {
     LOCK_SCOPE(&l->lock);
     l->writing--;
     l->appended++;
-    if (r < 0 && !l->broken) {
+    if (r < 0 && !l->broken)
         l->broken = r;
-        log_error("writing the site log failed: %s", strerror(-r));
-    }
     pthread_cond_broadcast(&l->changed);
+    return !l->flushing && l->offset - l->flushed_offset > UNFLUSHED_MAX;
 }
 
-int site_log_append(struct site_log *l, enum record_type type, const void *head, size_t head_size,
-                    const void *body, size_t body_size, struct log_place *ret)
+int site_log_append(struct site_log *l, enum record_type type,
+                    const struct segment_payload *payload, struct log_place *ret)
 {
-    int r = reserve(l, head_size + body_size, ret);
+    if (payload->count > SEGMENT_PARTS_MAX || payload->size > SEGMENT_PAYLOAD_MAX)
+        return -EFBIG;
+    uint64_t size = segment_record_size(payload->size);
+    int r = reserve(l, size, ret);
     if (r < 0)
         return r;
-    r = segment_write(&l->keys, ret->segment, ret->offset, ret->record, type, ret->flushed, head,
-                      head_size, body, body_size);
-    written(l, r);
-    if (r == 0)
-        COUNT(l->store.counters, log_bytes, segment_record_size(head_size + body_size));
-    return r;
+    int sealed =
+        segment_seal(&l->keys, ret->segment, ret->offset, ret->record, type, ret->flushed, payload);
+    /* a write that fails is found out about at the next flush, which makes up for it */
+    if (appended(l, sealed < 0 ? sealed : put_down(l, ret, size)))
+        r = site_log_flush(l);
+    if (sealed == 0)
+        COUNT(l->store.counters, log_bytes, size);
+    return sealed < 0 ? sealed : r;
 }
+
 int site_log_flush(struct site_log *l)
 {
-    pthread_mutex_lock(&l->lock);
+    LOCK_SCOPE(&l->lock);
     uint64_t wanted = l->appended + l->writing;
     int r = 0;
-    while (!(r = l->broken) && l->flushed < wanted) {
+    while (r == 0 && l->flushed < wanted) {
         if (l->flushing) {
-            pthread_cond_wait(&l->changed, &l->lock);
+            wait_change(l);
             continue;
         }
         flusher_enter(l);
         pthread_mutex_unlock(&l->lock);
-        r = flush_segment(l);
+        r = make_durable(l, true);
         pthread_mutex_lock(&l->lock);
         flusher_leave(l);
-        if (r < 0)
-            break;
     }
-    pthread_mutex_unlock(&l->lock);
     return r;
 }
 
 int site_log_alone(struct site_log *l, int (*fn)(struct site_log *l))
 {
-    pthread_mutex_lock(&l->lock);
+    LOCK_SCOPE(&l->lock);
     flusher_enter(l);
     pthread_mutex_unlock(&l->lock);
     int r = fn(l);
     pthread_mutex_lock(&l->lock);
     flusher_leave(l);
-    pthread_mutex_unlock(&l->lock);
     return r;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The inside of the site log, shared by site_log.c and site_log_append.c only. */
+/* The inside of the site log, for the files site_log*.c only. */
 #ifndef ISRFS_PARCEL_SITE_LOG_INTERNAL_H
 #define ISRFS_PARCEL_SITE_LOG_INTERNAL_H
 
 #include <uthash.h>
+#include <utlist.h>
 
 #include "isrfs/base/cleanup.h"
 #include "isrfs/parcel/segment.h"
@@ -11,8 +12,7 @@
 
 struct indexed {
     struct object_id id;
-    const struct segment *segment;
-    uint64_t offset, record;
+    struct log_at at;
     uint32_t size; /* of the object */
     UT_hash_handle hh;
 };
@@ -32,6 +32,22 @@ struct journal {
     uint64_t batches;
 };
 
+/* Where the records of a segment went that was given up: those from number FIRST on. */
+struct moved {
+    const struct segment *from;
+    uint64_t first;
+    size_t count;
+    struct log_at *to; /* owned; of each; a NULL segment: it was never good */
+    struct moved *next;
+};
+
+struct range {
+    uint64_t from, to;
+};
+
+/* So many pieces of the image may wait to be written. */
+#define RANGES_MAX 16u
+
 struct site_log {
     struct store store; /* its view as a store; must be first */
     struct segment_keys keys;
@@ -41,21 +57,28 @@ struct site_log {
     struct aead *aead;
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;     /* writing, flushing or broken changed */
+    pthread_cond_t changed;     /* any of the following that somebody waits for has changed */
     struct segment **segments;  /* lock; in order; the last takes records if `writable` */
     size_t segment_count;       /* lock */
     bool writable;              /* lock; the last segment is this process's own */
     uint64_t offset, records;   /* lock; where the next record goes, and its number */
     uint64_t appended, flushed; /* lock; records ever appended and known flushed, by this process */
-    struct flush_point flush_point; /* lock */
-    unsigned writing;               /* lock; appends under way */
-    bool flushing;                  /* lock; somebody is the flusher: no append may begin */
-    int broken;                     /* lock; negative errno once a write or flush has failed */
-    struct indexed *index;          /* lock */
-    uint64_t bytes, objects;        /* lock */
-    struct site_root *root;         /* lock; secret memory */
-    bool has_root;                  /* lock */
-    uint64_t batch;                 /* lock; the highest number of a batch */
+    struct flush_point flush_point;     /* lock */
+    uint64_t flushed_offset;            /* lock; the writable segment is on disk up to here */
+    struct range unwritten[RANGES_MAX]; /* lock; of its image, in order: sealed and deferred */
+    unsigned unwritten_count;           /* lock */
+    uint64_t ahead;                     /* the flusher's; zeros were written up to here */
+    unsigned writing;                   /* lock; appends under way */
+    unsigned image_readers;             /* lock; the image must stay */
+    bool flushing;                      /* lock; somebody is the flusher */
+    bool closed;                        /* lock; no append may begin */
+    int broken;              /* lock; why the writable segment cannot be trusted any more, or 0 */
+    struct moved *moved;     /* lock */
+    struct indexed *index;   /* lock */
+    uint64_t bytes, objects; /* lock */
+    struct site_root *root;  /* lock; secret memory */
+    bool has_root;           /* lock */
+    uint64_t batch;          /* lock; the highest number of a batch */
 
     struct journal journal; /* constant once the log is open */
 };
@@ -67,10 +90,14 @@ struct log_place {
     struct flush_point flushed;
 };
 
-/* Appends a record whose payload is HEAD and then BODY, and says where it is. Blocks while somebody
- * flushes. 0, -ENOSPC (nothing was written: it may be tried again), or what broke the log. */
-int site_log_append(struct site_log *l, enum record_type type, const void *head, size_t head_size,
-                    const void *body, size_t body_size, struct log_place *ret);
+/* Appends a record and says where it is. Blocks while somebody closes the segment. 0, -ENOSPC
+ * (nothing was written: it may be tried again), or why the log cannot be written. */
+int site_log_append(struct site_log *l, enum record_type type,
+                    const struct segment_payload *payload, struct log_place *ret);
+
+/* Reads the record that was appended or found at AT, wherever it is now. -EBADMSG. */
+int site_log_read(struct site_log *l, const struct log_at *at, struct buffer *buffer,
+                  struct segment_record *ret);
 
 /* Runs FN alone: no append and no flush is under way, and none begins. Without the lock; 0 or what
  * FN returned. */
@@ -78,6 +105,14 @@ int site_log_alone(struct site_log *l, int (*fn)(struct site_log *l));
 
 /* For site_log_alone: the next record goes to a new segment, all before it is flushed. */
 int site_log_begin_segment(struct site_log *l);
+
+/* As the flusher, closed, without the lock: what is not on disk of a segment that failed goes into
+ * a new one. 0, and all that was appended is on disk; else nothing has changed. */
+int site_log_repair(struct site_log *l);
+void site_log_moved_free(struct site_log *l);
+/* With the lock held, which is let go of while somebody reads the last image: S takes records now.
+ * -ENOMEM. */
+int site_log_add_segment(struct site_log *l, struct segment *s);
 
 /* While the log is opened: takes a record of operations or blocks. -EBADMSG. */
 int site_log_journal_take(struct site_log *l, const struct log_at *at, enum record_type type,

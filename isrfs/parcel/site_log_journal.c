@@ -6,8 +6,10 @@
  *   head       batch u64, end u8
  *   operations head, bytes
  *   blocks     head, file id u64, chunk index u64, bytes of bitmap u16, bitmap, the blocks */
+#include <assert.h>
 #include <string.h>
 
+#include "isrfs/parcel/catalog.h"
 #include "isrfs/parcel/site_log_internal.h"
 
 #define BLOCK       4096u
@@ -27,8 +29,23 @@ int site_log_put_operations(struct site_log *l, uint64_t batch, bool end, const 
     uint8_t head[HEAD];
     put_u64(head, batch);
     head[8] = end;
+    const struct iovec parts[] = {{head, sizeof head}, {(void *)(uintptr_t)data, size}};
     struct log_place place;
-    return site_log_append(l, RECORD_FILE, head, sizeof head, data, size, &place);
+    return site_log_append(l, RECORD_FILE, &(struct segment_payload){parts, 2, sizeof head + size},
+                           &place);
+}
+
+/* At most every second block of a chunk begins a piece of memory of its own. */
+#define BLOCKS_PIECES_MAX (1 + CHUNK_SIZE_MAX / BLOCK / 2 + 1)
+static_assert(BLOCKS_PIECES_MAX <= SEGMENT_PARTS_MAX, "a record of blocks must fit");
+
+static void add_block(struct iovec *pieces, size_t *count, const uint8_t *data)
+{
+    struct iovec *last = &pieces[*count - 1];
+    if (*count > 1 && (uint8_t *)last->iov_base + last->iov_len == data)
+        last->iov_len += BLOCK;
+    else
+        pieces[(*count)++] = (struct iovec){(void *)(uintptr_t)data, BLOCK};
 }
 
 int site_log_put_blocks(struct site_log *l, uint64_t batch, bool end,
@@ -44,19 +61,15 @@ int site_log_put_blocks(struct site_log *l, uint64_t batch, bool end,
     put_u64(head + 17, blocks->index);
     put_u16(head + 25, (uint16_t)blocks->bitmap_size);
     memcpy(head + BLOCKS_HEAD, blocks->bitmap, blocks->bitmap_size);
-    CLEANUP_SECRET_BUFFER struct buffer data = {0};
-    const void *body = parts[0];
-    if (blocks->count > 1) {
-        int r = buffer_reserve(&data, (size_t)blocks->count * BLOCK);
-        for (unsigned i = 0; r == 0 && i < blocks->count; i++)
-            r = buffer_append(&data, parts[i], BLOCK);
-        if (r < 0)
-            return r;
-        body = data.data;
-    }
+    struct iovec pieces[BLOCKS_PIECES_MAX];
+    size_t count = 0;
+    pieces[count++] = (struct iovec){head, BLOCKS_HEAD + blocks->bitmap_size};
+    for (unsigned i = 0; i < blocks->count; i++)
+        add_block(pieces, &count, parts[i]);
+    const struct segment_payload payload = {pieces, count,
+                                            pieces[0].iov_len + (size_t)blocks->count * BLOCK};
     struct log_place place;
-    int r = site_log_append(l, RECORD_BLOCKS, head, BLOCKS_HEAD + blocks->bitmap_size, body,
-                            (size_t)blocks->count * BLOCK, &place);
+    int r = site_log_append(l, RECORD_BLOCKS, &payload, &place);
     if (r == 0)
         *ret = (struct log_at){place.segment, place.offset, place.record};
     return r;
@@ -81,10 +94,8 @@ static int parse_blocks(const uint8_t *payload, size_t size, struct log_blocks *
 static int read_record(struct site_log *l, const struct log_at *at, enum record_type type,
                        struct buffer *buffer, struct segment_record *ret)
 {
-    int r = segment_read(&l->keys, at->segment, at->offset, at->record, buffer, ret);
-    if (r == -ENODATA || (r == 0 && (ret->type != type || ret->size < HEAD)))
-        return -EBADMSG;
-    return r;
+    int r = site_log_read(l, at, buffer, ret);
+    return r == 0 && (ret->type != type || ret->size < HEAD) ? -EBADMSG : r;
 }
 
 int site_log_read_blocks(struct site_log *l, const struct log_at *at, struct buffer *buffer,

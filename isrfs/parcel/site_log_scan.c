@@ -21,6 +21,7 @@ struct scanned {
     struct segment *segment;
     uint64_t records;  /* good ones, from the front */
     uint64_t promised; /* that must be good */
+    uint64_t limit;    /* no more than these count: the next segment says so */
 };
 
 struct scan {
@@ -94,6 +95,9 @@ static int open_segments(const struct segment_keys *keys, int dirfd, struct scan
             log_error("a segment is missing in the site log before number %" PRIu64, at->number);
             return -EBADMSG;
         }
+        at->limit = UINT64_MAX;
+        if (i > 0)
+            at[-1].promised = at[-1].limit = segment_previous_records(at->segment);
     }
     return 0;
 }
@@ -115,7 +119,7 @@ static int read_segment(const struct segment_keys *keys, struct scan *s, struct 
 {
     CLEANUP_SECRET_BUFFER struct buffer buffer = {0};
     uint64_t offset = SEGMENT_HEADER_SIZE;
-    for (;;) {
+    while (at->records < at->limit) {
         struct segment_record record;
         int r = segment_read(keys, at->segment, offset, at->records, &buffer, &record);
         if (r == -ENODATA)

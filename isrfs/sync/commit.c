@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One thread works at a time. A caller who comes while it does is not served by it (its moment may
- * have been before the caller's changes), but by the next one, together with all others who wait.
- * Turns are counted: a caller waits until the one that began after its call has ended. A turn is a
- * commit if one of those who wait for it asked for one, else a batch of the journal and one flush.
+/* Who wants something kept queues a waiter. If nobody works, it takes turns itself, until nobody
+ * waits: a turn takes the whole queue and serves all of it together, with a commit if one of them
+ * asked for one, else with a batch of the journal and one flush. Who comes while a turn is under
+ * way is not served by it (its moment may have been before the caller's changes), but by the next
+ * one. So a caller need not wait where it calls: it may be answered by whoever took its turn.
  *
- * The keeper's thread takes a turn when there were changes for a while, so that a daemon that is
- * killed loses little that nobody asked to be kept, and commits when the log is long, so that
+ * The keeper's thread asks when there were changes for a while, so that a daemon that is killed
+ * loses little that nobody asked to be kept, and asks for a commit when the log is long, so that
  * replaying stays short. */
 #include "isrfs/sync/commit.h"
 
 #include <string.h>
+#include <utlist.h>
 
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
@@ -19,17 +21,21 @@
 
 enum turn { TURN_SYNC, TURN_SYNC_CONSISTENT, TURN_COMMIT, TURN_CONSISTENT };
 
+struct waiter {
+    enum turn turn; /* what is asked for */
+    committer_done *done;
+    void *arg;
+    struct waiter *next;
+};
+
 struct committer {
     struct checkout *checkout;
     struct parcel *parcel;
     pthread_mutex_t lock;
     pthread_cond_t done;
-    bool busy;             /* lock */
-    uint64_t begun, ended; /* lock; turns */
-    int result;            /* lock; of the last turn */
-    enum turn result_turn; /* lock; what it was */
-    enum turn wanted;      /* lock; the most that anybody who waits asked for */
-    uint64_t committed;    /* in a turn only: parcel_changes at the last commit */
+    bool busy;            /* lock; somebody takes turns */
+    struct waiter *queue; /* lock; for the next turn */
+    uint64_t committed;   /* in a turn only: parcel_changes at the last commit */
     pthread_t keeper;
     pthread_cond_t wake;
     bool ending;                /* lock */
@@ -96,44 +102,96 @@ static int take_turn(struct committer *m, enum turn turn)
     return r;
 }
 
-static int wait_turn(struct committer *m, enum turn turn)
+/* What the most demanding of those waiters asks for, among what is less than LIMIT. */
+static enum turn most(const struct waiter *queue, enum turn limit)
 {
-    LOCK_SCOPE(&m->lock);
-    uint64_t wanted = m->begun + 1;
-    if (turn > m->wanted)
-        m->wanted = turn;
-    for (;;) {
-        /* a commit that failed may have kept nothing; but who only asked for that gets its own turn
-         */
-        if (m->ended >= wanted && (m->result == 0 || m->result_turn == turn))
-            return m->result;
-        if (m->busy) {
-            pthread_cond_wait(&m->done, &m->lock);
-            continue;
-        }
-        enum turn now = m->ended >= wanted ? turn : m->wanted;
-        m->wanted = TURN_SYNC;
-        m->busy = true;
-        m->begun++;
-        pthread_mutex_unlock(&m->lock);
-        int r = take_turn(m, now);
-        pthread_mutex_lock(&m->lock);
-        m->busy = false;
-        m->ended = m->begun;
-        m->result = r;
-        m->result_turn = now;
-        pthread_cond_broadcast(&m->done);
+    enum turn turn = TURN_SYNC;
+    for (const struct waiter *w = queue; w; w = w->next)
+        if (w->turn > turn && w->turn < limit)
+            turn = w->turn;
+    return turn;
+}
+
+/* One turn for all of them, who are freed. A commit that failed may have kept nothing: who asked
+ * for less gets a turn that does less. */
+static void serve(struct committer *m, struct waiter *queue)
+{
+    enum turn turn = most(queue, TURN_CONSISTENT + 1), less = turn;
+    int r = take_turn(m, turn), r_less = r;
+    if (r < 0 && turn > TURN_SYNC_CONSISTENT) {
+        less = most(queue, TURN_COMMIT);
+        r_less = take_turn(m, less);
     }
+    struct waiter *w, *next;
+    LL_FOREACH_SAFE(queue, w, next)
+    {
+        w->done(w->arg, w->turn > less ? r : r_less);
+        free(w);
+    }
+}
+
+static int ask(struct committer *m, enum turn turn, committer_done *done, void *arg)
+{
+    struct waiter *w = malloc(sizeof *w);
+    if (!w)
+        return -ENOMEM;
+    *w = (struct waiter){.turn = turn, .done = done, .arg = arg};
+    LOCK_SCOPE(&m->lock);
+    LL_PREPEND(m->queue, w);
+    if (m->busy)
+        return 0;
+    m->busy = true;
+    while (m->queue) {
+        struct waiter *queue = steal_ptr(m->queue);
+        pthread_mutex_unlock(&m->lock);
+        serve(m, queue);
+        pthread_mutex_lock(&m->lock);
+    }
+    m->busy = false;
+    return 0;
+}
+
+struct answer {
+    struct committer *committer;
+    bool come;  /* lock */
+    int result; /* lock */
+};
+
+static void take_answer(void *arg, int result)
+{
+    struct answer *answer = arg;
+    struct committer *m = answer->committer;
+    LOCK_SCOPE(&m->lock);
+    answer->come = true;
+    answer->result = result;
+    pthread_cond_broadcast(&m->done);
+}
+
+static int ask_and_wait(struct committer *m, enum turn turn)
+{
+    struct answer answer = {.committer = m};
+    int r = ask(m, turn, take_answer, &answer);
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&m->lock);
+    while (!answer.come)
+        pthread_cond_wait(&m->done, &m->lock);
+    return answer.result;
 }
 
 int committer_sync(struct committer *m, bool consistent)
 {
-    return wait_turn(m, consistent ? TURN_SYNC_CONSISTENT : TURN_SYNC);
+    return ask_and_wait(m, consistent ? TURN_SYNC_CONSISTENT : TURN_SYNC);
+}
+
+int committer_sync_later(struct committer *m, committer_done *done, void *arg)
+{
+    return ask(m, TURN_SYNC, done, arg);
 }
 
 int committer_commit(struct committer *m, bool consistent)
 {
-    return wait_turn(m, consistent ? TURN_CONSISTENT : TURN_COMMIT);
+    return ask_and_wait(m, consistent ? TURN_CONSISTENT : TURN_COMMIT);
 }
 
 /* Waits KEEP_SECONDS or until the end, which it returns. */

@@ -21,9 +21,15 @@ void committer_free(struct committer *m);
  * site only. Negative errno: the changes are still in memory. */
 int committer_sync(struct committer *m, bool consistent);
 
-/* Likewise, and all of it is in a root, ready to be published. Changes wait while the last of it is
- * done. Needs the home where chunks were written in part. CONSISTENT says that the VM is stopped
- * (nothing has the files open). */
+/* Likewise, but DONE is called with the result, in this thread or another, before or after this
+ * returns: a thread that serves requests is not held by one of them. -ENOMEM: DONE is not called.
+ * This thread may be kept busy with what others ask for meanwhile. */
+typedef void committer_done(void *arg, int result);
+int committer_sync_later(struct committer *m, committer_done *done, void *arg);
+
+/* As committer_sync, and all of it is in a root, ready to be published. Changes wait while the last
+ * of it is done. Needs the home where chunks were written in part. CONSISTENT says that the VM is
+ * stopped (nothing has the files open). */
 int committer_commit(struct committer *m, bool consistent);
 
 #endif

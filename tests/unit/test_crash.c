@@ -19,7 +19,7 @@
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel.h"
 
-#define STEPS 60
+#define STEPS 160
 #define SIZE  (6 * CHUNK_SIZE_DEFAULT)
 #define NAMES 4
 
@@ -31,14 +31,16 @@ enum fault_kind { FAULT_NONE, FAULT_KILL, FAULT_ERROR };
 static struct {
     enum fault_kind kind;
     int error;
-    long at;   /* the operation that fails; 0: none */
-    long done; /* operations so far */
+    long at;    /* the operation that fails; 0: none */
+    long times; /* that one and those after it: so many */
+    long done;  /* operations so far */
 } fault;
 
-/* True if this operation is the one. */
+/* True if this operation is one of them. */
 static bool fails(void)
 {
-    if (++fault.done != fault.at)
+    ++fault.done;
+    if (fault.at == 0 || fault.done < fault.at || fault.done >= fault.at + fault.times)
         return false;
     if (fault.kind == FAULT_KILL)
         _exit(99);
@@ -369,6 +371,7 @@ static bool dies_at(struct world *w, long at, void (*fn)(struct world *w))
         fault.kind = FAULT_KILL;
         fault.done = 0;
         fault.at = at;
+        fault.times = 1;
         fn(w);
         _exit(0);
     }
@@ -449,7 +452,7 @@ static void a_process_killed_at_any_operation_keeps_the_promise(void **state)
 static void recovery_killed_at_any_operation_keeps_the_promise(void **state)
 {
     struct world *w = *state;
-    for (long crash = 20; crash <= 120; crash += 25) {
+    for (long crash = 10; crash <= 50; crash += 10) {
         bool died = true;
         for (long at = 1; died; at++) {
             reset(w);
@@ -460,27 +463,38 @@ static void recovery_killed_at_any_operation_keeps_the_promise(void **state)
     }
 }
 
+/* The disk fails TIMES operations from each one on, then works again. */
+static void fail_everywhere(struct world *w, int error, long times)
+{
+    long total = 1;
+    for (long at = 1; at <= total; at++) {
+        reset(w);
+        fault.kind = FAULT_NONE;
+        if (open_parcel(w) < 0)
+            fail_msg("cannot open");
+        fault.kind = FAULT_ERROR;
+        fault.error = error;
+        fault.done = 0;
+        fault.at = at;
+        fault.times = times;
+        run_steps(w);
+        if (times == 1 && *w->acknowledged < STEPS - 12)
+            fail_msg("one failure at operation %ld ends the work at step %ld", at,
+                     *w->acknowledged);
+        total = fault.done > total ? fault.done : total;
+        close_parcel(w);
+        check_promise(w, strerror(-error), at);
+    }
+}
+
 static void a_disk_that_fails_at_any_operation_keeps_the_promise(void **state)
 {
     struct world *w = *state;
     static const int errors[] = {-ENOSPC, -EIO};
-    for (size_t i = 0; i < 2; i++) {
-        long total = 1;
-        for (long at = 1; at <= total; at++) {
-            reset(w);
-            fault.kind = FAULT_NONE;
-            if (open_parcel(w) < 0)
-                fail_msg("cannot open");
-            fault.kind = FAULT_ERROR;
-            fault.error = errors[i];
-            fault.done = 0;
-            fault.at = at;
-            run_steps(w);
-            total = fault.done > total ? fault.done : total;
-            close_parcel(w);
-            check_promise(w, strerror(-errors[i]), at);
-        }
-    }
+    static const long times[] = {1, 2, 7};
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < 3; k++)
+            fail_everywhere(w, errors[i], times[k]);
 }
 
 int main(void)

@@ -169,6 +169,13 @@ wait_gone() {
     timeout 120 tail --pid="$1" -s 0.1 -f /dev/null || fail "process $1 does not end"
 }
 
+# wait_removed FILE: until it has no name any more; tail ends when it has nothing left to follow.
+wait_removed() {
+    [ -e "$1" ] || return 0
+    timeout 120 tail -c 0 -s 0.1 --follow=name "$1" >/dev/null 2>&1 || :
+    [ ! -e "$1" ] || fail "$1 stays"
+}
+
 # wait_for_line FILE PATTERN: until FILE has a line that matches.
 wait_for_line() {
     [ -e "$1" ] || : >>"$1"

@@ -15,11 +15,13 @@
 #include "isrfs/cmd/isrfs_mountpoint.h"
 #include "isrfs/cmd/isrfs_session_private.h"
 #include "isrfs/store/remote.h"
+#include "isrfs/sync/carrier.h"
 #include "isrfs/sync/home.h"
 
 #define RETRY_SECONDS 5
 #define RETRIES       120
 #define LOG_SECONDS   30 /* between lines about how far a check-in has come */
+#define LOG_SIZE      "1073741824"
 
 /* --- beginning --- */
 
@@ -76,6 +78,12 @@ static size_t cache_bytes(const struct session *s)
     return (size_t)strtoull(site_setting(s->site, "CACHE_SIZE", "0"), NULL, 10);
 }
 
+/* Bytes of the site log from which on it is shortened. */
+static uint64_t log_size(const struct session *s)
+{
+    return strtoull(site_setting(s->site, "LOG_SIZE", LOG_SIZE), NULL, 10);
+}
+
 static int open_parcel(struct session *s, struct failure *failure)
 {
     int r = checkout_parcel(s->checkout, cache_bytes(s), &s->parcel, failure);
@@ -83,6 +91,9 @@ static int open_parcel(struct session *s, struct failure *failure)
         return r;
     s->committer = committer_new(s->checkout, s->parcel);
     if (!s->committer)
+        return failure_set(failure, OUTCOME_FAILED, "out of memory");
+    s->carrier = carrier_new(s->checkout, s->parcel, s->committer, log_size(s));
+    if (!s->carrier)
         return failure_set(failure, OUTCOME_FAILED, "out of memory");
     struct control_handlers handlers;
     isrfs_requests_handlers(s, &handlers);
@@ -136,6 +147,8 @@ static void close_parcel(struct session *s)
     s->mount = NULL;
     pthread_mutex_unlock(&s->status);
     mount_close(m);
+    carrier_free(s->carrier);
+    s->carrier = NULL;
     committer_free(s->committer);
     parcel_close(s->parcel);
     s->committer = NULL;

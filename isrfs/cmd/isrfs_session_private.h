@@ -22,6 +22,7 @@ struct session {
     struct checkout *checkout;   /* status */
     struct parcel *parcel;       /* use and status */
     struct committer *committer; /* use and status */
+    struct carrier *carrier;     /* use and status */
     struct mount *mount;         /* use and status; NULL once it has ended */
     struct control *control;
 };

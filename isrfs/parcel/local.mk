@@ -20,5 +20,6 @@ libparcel_a_SOURCES = \
 	isrfs/parcel/site_log.c isrfs/parcel/site_log.h \
 	isrfs/parcel/site_log_append.c isrfs/parcel/site_log_internal.h \
 	isrfs/parcel/site_log_journal.c isrfs/parcel/site_log_repair.c \
+	isrfs/parcel/site_log_read.c isrfs/parcel/site_log_trim.c \
 	isrfs/parcel/site_log_scan.c isrfs/parcel/site_log_scan.h \
 	isrfs/parcel/write.c

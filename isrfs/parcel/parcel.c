@@ -180,6 +180,15 @@ uint64_t parcel_changes(struct parcel *p)
     return atomic_load(&p->changes);
 }
 
+bool parcel_has_removed(struct parcel *p)
+{
+    LOCK_SCOPE(&p->names);
+    for (const struct file *f = p->files; f; f = f->hh_id.next)
+        if (f->unlinked)
+            return true;
+    return false;
+}
+
 void parcel_usage(struct parcel *p, struct parcel_usage *ret)
 {
     *ret = (struct parcel_usage){.cached_bytes = chunk_cache_bytes(p->cache)};

@@ -145,6 +145,9 @@ void parcel_thaw(struct parcel *p);
 int parcel_flush(struct parcel *p, struct object_ref *ret_catalog);
 void parcel_committed(struct parcel *p);
 
+/* Is there a file that was removed and is still open? Such a file is in no commit. */
+bool parcel_has_removed(struct parcel *p);
+
 /* Grows with every change. */
 uint64_t parcel_changes(struct parcel *p);
 

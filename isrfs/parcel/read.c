@@ -66,23 +66,32 @@ static int read_memory(struct file *f, uint64_t index, size_t at, uint8_t *data,
     return d && d->ref ? 1 : 0;
 }
 
-/* SIZE bytes at AT of one chunk: into DATA, or in *RET, which is then to be released. */
+/* SIZE bytes at AT of one chunk: into DATA, or in *RET, which is then to be released. What was
+ * looked up may be gone by the time it is fetched, if the chunk was written anew meanwhile: then it
+ * is looked up again. */
 static int read_piece(struct file *f, uint64_t index, size_t at, uint8_t *data, size_t size,
                       struct chunk **ret)
 {
-    struct object_ref ref = {0};
-    int r;
+    struct object_ref ref;
+    uint64_t generation = 0;
+    int r = -EIO;
+    bool again = true;
     *ret = NULL;
-    {
+    while (r == -EIO && again) {
+        memset(&ref, 0, sizeof ref);
+        {
+            LOCK_SCOPE(&f->lock);
+            generation = f->generation;
+            r = read_memory(f, index, at, data, size, &ref);
+        }
+        if (r <= 0)
+            return r;
+        bool changed = !object_id_is_hole(&ref.id);
+        r = file_base(f, index, changed ? &ref : NULL, ret);
         LOCK_SCOPE(&f->lock);
-        r = read_memory(f, index, at, data, size, &ref);
+        again = f->generation != generation;
     }
-    if (r <= 0)
-        return r;
-    bool changed = !object_id_is_hole(&ref.id);
-    r = file_base(f, index, changed ? &ref : NULL, ret);
-    if (changed)
-        secret_wipe(&ref, sizeof ref);
+    secret_wipe(&ref, sizeof ref);
     if (r == 0 && !*ret)
         memset(data, 0, size);
     return r;

@@ -55,13 +55,25 @@ static void cleanup_segment(struct segment **s)
     segment_free(*s);
 }
 
+void segment_close(struct segment *s)
+{
+    segment_drop_image(s);
+    cleanup_close(&s->fd);
+    s->fd = -1;
+    secret_free(s->key);
+    s->key = NULL;
+}
+
+bool segment_is_closed(const struct segment *s)
+{
+    return s->fd < 0;
+}
+
 void segment_free(struct segment *s)
 {
     if (!s)
         return;
-    segment_drop_image(s);
-    cleanup_close(&s->fd);
-    secret_free(s->key);
+    segment_close(s);
     free(s);
 }
 

@@ -29,6 +29,7 @@ enum record_type {
     RECORD_BLOCKS = 2, /* blocks that were written */
     RECORD_OBJECT = 3,
     RECORD_ROOT = 4,
+    RECORD_FLOOR = 5, /* the oldest segment that is still needed */
 };
 
 /* So many records of that segment were known to be on disk. */
@@ -56,6 +57,9 @@ int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
  * was never written; -EKEYREJECTED for a header that was not made with this key (or is damaged). */
 int segment_open(const struct segment_keys *keys, int dirfd, uint64_t number, struct segment **ret);
 void segment_free(struct segment *s);
+/* Lets go of all but its number, for good; and whether that was done. */
+void segment_close(struct segment *s);
+bool segment_is_closed(const struct segment *s);
 /* Removes the file of that number; its segment may be open. -ENOENT if there is none. */
 int segment_remove(int dirfd, uint64_t number);
 

@@ -31,8 +31,10 @@ static int index_add(struct site_log *l, const struct object_id *id, const struc
 {
     struct indexed *known;
     HASH_FIND(hh, l->index, id, sizeof *id, known);
-    if (known)
+    if (known) {
+        known->at = *at;
         return 0;
+    }
     struct indexed *entry = calloc(1, sizeof *entry);
     if (!entry)
         return -ENOMEM;
@@ -50,6 +52,15 @@ static bool index_find(struct site_log *l, const struct object_id *id, struct in
     if (known && ret)
         *ret = *known;
     return known;
+}
+
+/* Is it in a segment that stays? */
+static bool index_keeps(struct site_log *l, const struct object_id *id)
+{
+    LOCK_SCOPE(&l->lock);
+    struct indexed *known;
+    HASH_FIND(hh, l->index, id, sizeof *id, known);
+    return known && segment_number(known->at.segment) >= l->boundary;
 }
 
 /* The store's methods. */
@@ -75,7 +86,7 @@ static int log_get(struct store *s, const struct object_id *id, struct buffer *o
 static int log_put(struct store *s, const struct object_id *id, const void *object, size_t size)
 {
     struct site_log *l = from_store(s);
-    if (index_find(l, id, NULL))
+    if (index_keeps(l, id))
         return 0;
     const struct iovec parts[] = {{(void *)(uintptr_t)id, sizeof *id},
                                   {(void *)(uintptr_t)object, size}};
@@ -204,7 +215,6 @@ int site_log_each_object(struct site_log *l, int (*fn)(void *ctx, const struct o
     return 0;
 }
 
-/* With the lock held (or nobody else there). */
 static void index_clear(struct site_log *l)
 {
     struct indexed *entry, *next;
@@ -216,58 +226,12 @@ static void index_clear(struct site_log *l)
     l->objects = 0;
 }
 
-/* As the flusher, without the lock: forgets segments before the last and removes their files,
- * oldest first, so that a crash in between leaves a row without gaps. */
-static int remove_old_segments(struct site_log *l)
-{
-    CLEANUP_FREE struct segment **old = NULL;
-    size_t count;
-    {
-        LOCK_SCOPE(&l->lock);
-        count = l->segment_count - 1;
-        old = l->segments;
-        struct segment **kept = malloc(sizeof *kept);
-        if (!kept) {
-            old = NULL;
-            return -ENOMEM;
-        }
-        kept[0] = old[count];
-        l->segments = kept;
-        l->segment_count = 1;
-        index_clear(l);
-        l->bytes = l->offset;
-    }
-    int r = 0;
-    for (size_t i = 0; i < count; i++) {
-        int removed = segment_remove(l->dirfd, segment_number(old[i]));
-        r = r < 0 ? r : removed;
-        segment_free(old[i]);
-    }
-    return r;
-}
-
-int site_log_restart(struct site_log *l, const struct site_root *root)
-{
-    int r = site_log_alone(l, site_log_begin_segment);
-    if (r < 0)
-        return r;
-    uint64_t first;
-    {
-        LOCK_SCOPE(&l->lock);
-        first = segment_number(l->segments[l->segment_count - 1]);
-    }
-    r = append_root(l, root, first);
-    r = r < 0 ? r : site_log_flush(l);
-    return r < 0 ? r : site_log_alone(l, remove_old_segments);
-}
-
 /* Opening: what scanning calls for each good record, in order. */
 static int take_record(void *ctx, struct segment *segment, const struct segment_record *record)
 {
     struct site_log *l = ctx;
     struct log_at at = {segment, record->offset, record->record};
     struct object_id id;
-    uint64_t first;
     switch (record->type) {
     case RECORD_PADDING:
         return 0;
@@ -279,7 +243,12 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
     case RECORD_ROOT:
         l->has_root = true;
         site_log_journal_clear(l);
-        return decode_root(record->payload, record->size, l->root, &first);
+        return decode_root(record->payload, record->size, l->root, &l->first_needed);
+    case RECORD_FLOOR:
+        if (record->size != 8)
+            return -EBADMSG;
+        l->first_needed = get_u64(record->payload);
+        return 0;
     case RECORD_FILE:
     case RECORD_BLOCKS:
         return site_log_journal_take(l, &at, record->type, record->payload, record->size);
@@ -288,6 +257,17 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
                   (int)record->type);
         return -EPROTONOSUPPORT;
     }
+}
+
+/* Is the row of segments whole at its front? */
+static int check_first(const struct site_log *l)
+{
+    if (l->segment_count == 0 || segment_number(l->segments[0]) <= l->first_needed)
+        return 0;
+    log_error("a segment is missing in the site log: the first is number %" PRIu64
+              ", number %" PRIu64 " is needed",
+              segment_number(l->segments[0]), l->first_needed);
+    return -EBADMSG;
 }
 
 static int open_folder(struct site_log *l, const struct site_log_config *config)
@@ -316,6 +296,7 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
     l->dirfd = -1;
+    l->first_needed = 1;
     l->store = (struct store){.ops = &log_ops,
                               .name = "the site log",
                               .codec = config->codec,
@@ -337,6 +318,9 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
     l->segments = scanned.segments;
     l->segment_count = scanned.count;
     l->bytes = scanned.bytes;
+    r = check_first(l);
+    if (r < 0)
+        return r;
     if (found)
         *found = (struct site_log_found){.segments = scanned.count,
                                          .objects = l->objects,
@@ -359,7 +343,10 @@ void site_log_close(struct site_log *l)
     free(l->journal.records);
     for (size_t i = 0; i < l->segment_count; i++)
         segment_free(l->segments[i]);
+    for (size_t i = 0; i < l->dropped_count; i++)
+        segment_free(l->dropped[i]);
     free(l->segments);
+    free(l->dropped);
     cleanup_close(&l->dirfd);
     aead_free(l->aead);
     secret_free(l->root);

@@ -115,6 +115,14 @@ void site_log_usage(struct site_log *l, uint64_t *ret_bytes, uint64_t *ret_objec
 int site_log_each_object(struct site_log *l, int (*fn)(void *ctx, const struct object_id *id),
                          void *ctx);
 
+/* Trimming while the log is used. A cut begins a new segment and gives its number; from then on an
+ * object that lies before it is put again when it is put. When a root that was put after the cut
+ * has everything that was done before it, and every object that this root reaches and that lies
+ * before the cut can be had elsewhere, durably, site_log_drop removes the segments before the cut.
+ */
+int site_log_cut(struct site_log *l, uint64_t *ret_boundary);
+int site_log_drop(struct site_log *l, uint64_t boundary);
+
 /* Begins anew with ROOT alone in it: for when everything that ROOT reaches is safe at home. The
  * older segments are removed once the new one is durable. */
 int site_log_restart(struct site_log *l, const struct site_root *root);

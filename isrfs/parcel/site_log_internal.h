@@ -80,6 +80,14 @@ struct site_log {
     bool has_root;           /* lock */
     uint64_t batch;          /* lock; the highest number of a batch */
 
+    uint64_t first_needed;    /* lock; the oldest segment that must be there */
+    uint64_t boundary;        /* lock; objects in segments before it are put again */
+    uint64_t bytes_before;    /* lock; in the segments before it */
+    unsigned readers;         /* lock; of any segment */
+    bool dropping;            /* lock; no reader may begin */
+    struct segment **dropped; /* lock; closed, kept because somebody may remember them */
+    size_t dropped_count;     /* lock */
+
     struct journal journal; /* constant once the log is open */
 };
 

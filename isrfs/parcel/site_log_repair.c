@@ -116,43 +116,6 @@ int site_log_repair(struct site_log *l)
     return error;
 }
 
-/* With the lock held: where what was at AT is now. */
-static void resolve(const struct site_log *l, struct log_at *at)
-{
-    const struct moved *m;
-    do {
-        LL_FOREACH(l->moved, m)
-        if (m->from == at->segment && at->record >= m->first && at->record - m->first < m->count)
-            break;
-        if (m)
-            *at = m->to[at->record - m->first];
-    } while (m);
-}
-
-int site_log_read(struct site_log *l, const struct log_at *at, struct buffer *buffer,
-                  struct segment_record *ret)
-{
-    struct log_at now = *at;
-    bool image;
-    {
-        LOCK_SCOPE(&l->lock);
-        resolve(l, &now);
-        if (!now.segment)
-            return -EBADMSG;
-        image = l->writable && now.segment == l->segments[l->segment_count - 1] &&
-                now.offset >= l->flushed_offset;
-        l->image_readers += image;
-    }
-    int r = image ? segment_read_image(&l->keys, now.segment, now.offset, now.record, buffer, ret)
-                  : segment_read(&l->keys, now.segment, now.offset, now.record, buffer, ret);
-    if (image) {
-        LOCK_SCOPE(&l->lock);
-        if (--l->image_readers == 0)
-            pthread_cond_broadcast(&l->changed);
-    }
-    return r == -ENODATA ? -EBADMSG : r;
-}
-
 void site_log_moved_free(struct site_log *l)
 {
     struct moved *m, *next;

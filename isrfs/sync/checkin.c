@@ -60,7 +60,12 @@ static int bring_home(struct checkout *c, const struct site_root *root,
 {
     if (!c->home)
         return kept(c, -EHOSTDOWN, "its home is not reachable", failure);
-    int r = push(c, &root->publishing, &root->base, progress, pushed);
+    checkout_carried_take(c);
+    struct push_request request = {
+        .wanted = &root->publishing, .base = checkout_carried(c, root), .progress = progress};
+    int r = push(c, &request, pushed);
+    pushed->bytes += c->carried_bytes;
+    checkout_carried_give(c);
     if (r < 0)
         return kept(c, r == -ENOENT ? -EBADMSG : r, "bringing the changes home failed", failure);
     say(progress, "recording the new version at home");
@@ -126,6 +131,10 @@ static int go_on(struct checkout *c, const struct site_root *published, struct f
         c->root = root;
         c->base = root.base;
         c->base_version = root.base_version;
+        checkout_carried_take(c);
+        memset(&c->carried, 0, sizeof c->carried);
+        c->carried_bytes = 0;
+        checkout_carried_give(c);
     }
     secret_wipe(&root, sizeof root);
     return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;

@@ -302,19 +302,44 @@ void checkout_close(struct checkout *c)
     secret_free(c);
 }
 
-void checkout_root_take(struct checkout *c)
+static void token_take(struct checkout *c, bool *token)
 {
     LOCK_SCOPE(&c->root_lock);
-    while (c->root_busy)
+    while (*token)
         pthread_cond_wait(&c->root_free, &c->root_lock);
-    c->root_busy = true;
+    *token = true;
+}
+
+static void token_give(struct checkout *c, bool *token)
+{
+    LOCK_SCOPE(&c->root_lock);
+    *token = false;
+    pthread_cond_broadcast(&c->root_free);
+}
+
+void checkout_root_take(struct checkout *c)
+{
+    token_take(c, &c->root_busy);
 }
 
 void checkout_root_give(struct checkout *c)
 {
-    LOCK_SCOPE(&c->root_lock);
-    c->root_busy = false;
-    pthread_cond_signal(&c->root_free);
+    token_give(c, &c->root_busy);
+}
+
+void checkout_carried_take(struct checkout *c)
+{
+    token_take(c, &c->carried_busy);
+}
+
+void checkout_carried_give(struct checkout *c)
+{
+    token_give(c, &c->carried_busy);
+}
+
+const struct object_ref *checkout_carried(const struct checkout *c, const struct site_root *root)
+{
+    return object_id_is_hole(&c->carried.id) ? &root->base : &c->carried;
 }
 
 int checkout_root_put(struct checkout *c, const struct site_root *root)

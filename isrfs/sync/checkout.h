@@ -64,8 +64,12 @@ struct checkout {
     bool parcel_opened;          /* objects in the log may be in no root yet: it is not trimmed */
     pthread_mutex_t root_lock;
     pthread_cond_t root_free;
-    bool root_busy;        /* root_lock; the token of checkout_root_take */
-    struct site_root root; /* the newest root; read and changed only with the token */
+    bool root_busy;            /* root_lock; the token of checkout_root_take */
+    struct site_root root;     /* the newest root; read and changed only with the token */
+    bool carried_busy;         /* root_lock; the token of checkout_carried_take */
+    struct object_ref carried; /* with that token; the last catalog that this process brought home
+                                * without publishing it, with its hold; a hole: none */
+    uint64_t carried_bytes;    /* with that token; put at home since the base version */
 };
 
 enum checkout_flags {
@@ -86,6 +90,13 @@ int checkout_open(const struct site *site, const struct source *source, unsigned
 /* The newest root is read and replaced (in the log and here) by one thread at a time. */
 void checkout_root_take(struct checkout *c);
 void checkout_root_give(struct checkout *c);
+
+/* Objects are brought home by one thread at a time. */
+void checkout_carried_take(struct checkout *c);
+void checkout_carried_give(struct checkout *c);
+/* With that token: the catalog whose objects are all at home, ROOT's base if there is none later.
+ */
+const struct object_ref *checkout_carried(const struct checkout *c, const struct site_root *root);
 
 /* Makes ROOT the newest, durably. With the token. 0 or negative errno of the log. */
 int checkout_root_put(struct checkout *c, const struct site_root *root);

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libsync.a
 libsync_a_SOURCES = \
+	isrfs/sync/carrier.c isrfs/sync/carrier.h \
 	isrfs/sync/checkin.c isrfs/sync/checkin.h \
 	isrfs/sync/checkout.c isrfs/sync/checkout.h \
 	isrfs/sync/checkout_lock.c isrfs/sync/checkout_lock.h \

@@ -18,7 +18,7 @@
 
 struct pusher {
     struct checkout *checkout;
-    const struct progress *progress;
+    const struct push_request *request;
     uint64_t total; /* bytes in the log: an upper bound of what there is to carry */
     _Atomic uint64_t objects, bytes;
     struct object_id batch[BATCH];
@@ -53,12 +53,15 @@ static int carry_one(void *ctx, size_t i)
 
 static int carry_batch(struct pusher *p)
 {
+    const struct progress *progress = p->request->progress;
+    if (p->request->stop && atomic_load(p->request->stop))
+        return -ECANCELED;
     int r = pool_each(p->checkout->pool, p->count, carry_one, p);
     p->count = 0;
-    if (r == 0 && p->progress && p->progress->report) {
+    if (r == 0 && progress && progress->report) {
         uint64_t done = atomic_load(&p->bytes);
-        p->progress->report(p->progress->ctx, "bringing changes home", done,
-                            done > p->total ? done : p->total);
+        progress->report(progress->ctx, "bringing changes home", done,
+                         done > p->total ? done : p->total);
     }
     return r;
 }
@@ -99,21 +102,20 @@ static int push_files(struct pusher *p, const struct catalog *wanted, const stru
     return carry_batch(p);
 }
 
-int push(struct checkout *c, const struct object_ref *wanted, const struct object_ref *base,
-         const struct progress *progress, struct push_result *ret)
+int push(struct checkout *c, const struct push_request *request, struct push_result *ret)
 {
-    CLEANUP_CATALOG struct catalog *wanted_catalog = NULL;
-    CLEANUP_CATALOG struct catalog *base_catalog = NULL;
-    int r = catalog_load(c->stack, c->codec, wanted, &wanted_catalog);
-    r = r < 0 ? r : catalog_load(c->stack, c->codec, base, &base_catalog);
+    CLEANUP_CATALOG struct catalog *wanted = NULL;
+    CLEANUP_CATALOG struct catalog *base = NULL;
+    int r = catalog_load(c->stack, c->codec, request->wanted, &wanted);
+    r = r < 0 ? r : catalog_load(c->stack, c->codec, request->base, &base);
     if (r < 0)
         return r;
-    struct pusher p = {.checkout = c, .progress = progress};
+    struct pusher p = {.checkout = c, .request = request};
     uint64_t objects;
     site_log_usage(c->log, &p.total, &objects);
     *ret = (struct push_result){0};
-    r = push_files(&p, wanted_catalog, base_catalog, &ret->size);
-    r = r < 0 ? r : carry(&p, &wanted->id);
+    r = push_files(&p, wanted, base, &ret->size);
+    r = r < 0 ? r : carry(&p, &request->wanted->id);
     r = r < 0 ? r : store_barrier(c->home);
     ret->objects = atomic_load(&p.objects);
     ret->bytes = atomic_load(&p.bytes);

@@ -288,6 +288,35 @@ static void restarting_leaves_the_root_alone(void **state)
     site_log_close(log);
 }
 
+static void what_lies_before_a_cut_is_dropped_and_not_missed(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    struct object_ref old = put(f, log, 5, 65536), again = put(f, log, 6, 65536);
+    put_root(log, 1);
+    uint64_t boundary;
+    assert_int_equal(site_log_cut(log, &boundary), 0);
+    put(f, log, 6, 65536); /* lies before the cut: it is put once more */
+    put_root(log, 2);
+    assert_true(there(log, &old));
+    assert_int_equal(site_log_drop(log, boundary), 0);
+    assert_false(there(log, &old));
+    assert_true(there(log, &again));
+    put_root(log, 3);
+    site_log_close(log);
+    struct site_log_found found;
+    log = open_log(f, &found);
+    assert_int_equal(found.segments, 1);
+    assert_int_equal(newest(log), 3);
+    assert_true(there(log, &again));
+    put_root(log, 4);
+    site_log_close(log);
+    char name[64];
+    snprintf(name, sizeof name, "log/%016llx", (unsigned long long)boundary);
+    assert_int_equal(unlinkat(f->dirfd, name, 0), 0);
+    assert_int_equal(try_open(f, &log, NULL), -EBADMSG);
+}
+
 static void nothing_in_it_is_in_the_clear(void **state)
 {
     struct fixture *f = *state;
@@ -319,6 +348,7 @@ int main(void)
         TEST(another_session_key_opens_nothing),
         TEST(a_segment_whose_making_was_cut_short_is_no_damage),
         TEST(restarting_leaves_the_root_alone),
+        TEST(what_lies_before_a_cut_is_dropped_and_not_missed),
         TEST(nothing_in_it_is_in_the_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Getting rid of old segments. A cut begins a new segment, the boundary: what is put from then on
+ * lies behind it, also what lay before it already. Then the owner commits, and brings home what
+ * that root reaches. After that nothing before the boundary is needed: its blocks and operations
+ * are in the root, its objects are at home, or in no state any more.
+ *
+ * The floor, a record behind the boundary, is on disk before the first file is removed, so that a
+ * segment that is missing at the front is told from one that was dropped. */
+#include <string.h>
+
+#include "isrfs/base/log.h"
+#include "isrfs/parcel/site_log_internal.h"
+
+int site_log_cut(struct site_log *l, uint64_t *ret_boundary)
+{
+    int r = site_log_alone(l, site_log_begin_segment);
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&l->lock);
+    const struct segment *last = l->segments[l->segment_count - 1];
+    *ret_boundary = l->boundary = segment_number(last);
+    l->bytes_before = l->bytes - l->offset;
+    return 0;
+}
+
+static int put_floor(struct site_log *l, uint64_t boundary)
+{
+    uint8_t bytes[8];
+    put_u64(bytes, boundary);
+    const struct iovec part = {bytes, sizeof bytes};
+    struct log_place place;
+    int r =
+        site_log_append(l, RECORD_FLOOR, &(struct segment_payload){&part, 1, sizeof bytes}, &place);
+    return r < 0 ? r : site_log_flush(l);
+}
+
+/* With the lock held and nobody reading: forgets what lies before the boundary. */
+static void index_drop(struct site_log *l, uint64_t boundary)
+{
+    struct indexed *entry, *next;
+    HASH_ITER(hh, l->index, entry, next)
+    {
+        if (segment_number(entry->at.segment) >= boundary)
+            continue;
+        HASH_DEL(l->index, entry);
+        free(entry);
+        l->objects--;
+    }
+}
+
+/* Closes the segments before the boundary; how many there were, negative errno. */
+static int close_before(struct site_log *l, uint64_t boundary)
+{
+    LOCK_SCOPE(&l->lock);
+    size_t count = 0;
+    while (segment_number(l->segments[count]) < boundary)
+        count++;
+    struct segment **dropped =
+        reallocarray(l->dropped, l->dropped_count + count + 1, sizeof(struct segment *));
+    if (!dropped)
+        return -ENOMEM;
+    l->dropped = dropped;
+    l->dropping = true;
+    while (l->readers > 0)
+        pthread_cond_wait(&l->changed, &l->lock);
+    index_drop(l, boundary);
+    for (size_t i = 0; i < count; i++) {
+        segment_close(l->segments[i]);
+        l->dropped[l->dropped_count++] = l->segments[i];
+    }
+    l->segment_count -= count;
+    memmove(l->segments, l->segments + count, l->segment_count * sizeof(struct segment *));
+    l->first_needed = boundary;
+    l->bytes -= l->bytes_before;
+    l->bytes_before = 0;
+    l->dropping = false;
+    pthread_cond_broadcast(&l->changed);
+    return (int)count;
+}
+
+int site_log_drop(struct site_log *l, uint64_t boundary)
+{
+    int r = put_floor(l, boundary);
+    uint64_t first;
+    {
+        LOCK_SCOPE(&l->lock);
+        first = segment_number(l->segments[0]);
+    }
+    r = r < 0 ? r : close_before(l, boundary);
+    /* oldest first, so that a crash in between leaves a row without gaps */
+    for (uint64_t number = first; r > 0 && number < boundary; number++) {
+        int removed = segment_remove(l->dirfd, number);
+        if (removed < 0)
+            log_warning("a segment of the site log that is not needed any more stays: %s",
+                        strerror(-removed));
+    }
+    return r < 0 ? r : 0;
+}
+
+int site_log_restart(struct site_log *l, const struct site_root *root)
+{
+    uint64_t boundary;
+    int r = site_log_cut(l, &boundary);
+    r = r < 0 ? r : site_log_put_root(l, root);
+    r = r < 0 ? r : site_log_flush(l);
+    return r < 0 ? r : site_log_drop(l, boundary);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One round:
+ *
+ *   1. cut the log: what is put from now on lies behind the cut
+ *   2. commit: a root behind the cut has everything that was done before it
+ *   3. push what that root reaches and the last carried one does not; barrier
+ *   4. hold: a collector at home keeps what the root reaches; barrier
+ *   5. drop what lies before the cut
+ *
+ * A crash anywhere leaves a log that is longer than it need be. A file that was removed while it is
+ * open is in no root, so nothing can be dropped until it is closed. A root that a check-in has
+ * begun to publish must stay in the log: then, too, it waits. */
+#include "isrfs/sync/carrier.h"
+
+#include <string.h>
+
+#include "isrfs/base/log.h"
+#include "isrfs/base/secret.h"
+#include "isrfs/sync/hold.h"
+#include "isrfs/sync/push.h"
+
+#define LOOK_SECONDS  5
+#define AGAIN_SECONDS 60 /* after a failure */
+
+struct carrier {
+    struct checkout *checkout;
+    struct parcel *parcel;
+    struct committer *committer;
+    uint64_t limit;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool busy;         /* lock; a round is under way */
+    _Atomic bool stop; /* set with lock */
+    uint64_t boundary; /* the round's; of a cut behind which nothing was dropped yet, or 0 */
+    bool said;         /* the round's; that it cannot be done */
+};
+
+static uint64_t log_bytes(const struct carrier *k)
+{
+    uint64_t bytes, objects;
+    site_log_usage(k->checkout->log, &bytes, &objects);
+    return bytes;
+}
+
+/* Steps 3 and 4. */
+static int bring_home(struct carrier *k, const struct site_root *root)
+{
+    struct checkout *c = k->checkout;
+    struct push_result pushed;
+    checkout_carried_take(c);
+    struct push_request request = {
+        .wanted = &root->current, .base = checkout_carried(c, root), .stop = &k->stop};
+    int r = push(c, &request, &pushed);
+    r = r < 0 ? r : hold_put(c->home, c->codec, c->uuid, c->nonce, &root->current.id);
+    r = r < 0 ? r : store_barrier(c->home);
+    if (r == 0) {
+        c->carried = root->current;
+        c->carried_bytes += pushed.bytes;
+    }
+    checkout_carried_give(c);
+    return r;
+}
+
+static int carry_round(struct carrier *k)
+{
+    struct checkout *c = k->checkout;
+    if (!c->home)
+        return -EHOSTDOWN;
+    if (parcel_has_removed(k->parcel))
+        return -EAGAIN;
+    int r = k->boundary ? 0 : site_log_cut(c->log, &k->boundary);
+    r = r < 0 ? r : committer_commit(k->committer, false);
+    if (r < 0)
+        return r;
+    checkout_root_take(c);
+    struct site_root root = c->root;
+    checkout_root_give(c);
+    r = object_id_is_hole(&root.publishing.id) ? bring_home(k, &root) : -EAGAIN;
+    secret_wipe(&root, sizeof root);
+    r = r < 0 ? r : parcel_has_removed(k->parcel) ? -EAGAIN : site_log_drop(c->log, k->boundary);
+    if (r == 0)
+        k->boundary = 0;
+    return r;
+}
+
+int carrier_carry(struct carrier *k)
+{
+    pthread_mutex_lock(&k->lock);
+    while (k->busy)
+        pthread_cond_wait(&k->changed, &k->lock);
+    k->busy = true;
+    pthread_mutex_unlock(&k->lock);
+    int r = carry_round(k);
+    if (r < 0 && r != -ECANCELED && r != -EAGAIN && !k->said)
+        log_warning("%s: what is changed cannot be brought home now: %s (the site log grows)",
+                    k->checkout->source.parcel, strerror(-r));
+    k->said = r < 0;
+    pthread_mutex_lock(&k->lock);
+    k->busy = false;
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+    return r;
+}
+
+/* Waits so long or until the end, which it returns. */
+static bool rest(struct carrier *k, unsigned seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += seconds;
+    LOCK_SCOPE(&k->lock);
+    while (!k->stop)
+        if (pthread_cond_timedwait(&k->changed, &k->lock, &until) == ETIMEDOUT)
+            break;
+    return k->stop;
+}
+
+static void *run(void *arg)
+{
+    struct carrier *k = arg;
+    unsigned seconds = LOOK_SECONDS;
+    while (!rest(k, seconds)) {
+        bool is_long = log_bytes(k) > k->limit;
+        seconds = is_long && carrier_carry(k) < 0 ? AGAIN_SECONDS : LOOK_SECONDS;
+    }
+    return NULL;
+}
+
+struct carrier *carrier_new(struct checkout *c, struct parcel *p, struct committer *m,
+                            uint64_t limit)
+{
+    struct carrier *k = calloc(1, sizeof *k);
+    if (!k)
+        return NULL;
+    k->checkout = c;
+    k->parcel = p;
+    k->committer = m;
+    k->limit = limit;
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&k->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&k->thread, NULL, run, k) != 0) {
+        pthread_cond_destroy(&k->changed);
+        pthread_mutex_destroy(&k->lock);
+        free(k);
+        return NULL;
+    }
+    return k;
+}
+
+void carrier_free(struct carrier *k)
+{
+    if (!k)
+        return;
+    pthread_mutex_lock(&k->lock);
+    k->stop = true;
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+    pthread_join(k->thread, NULL);
+    pthread_cond_destroy(&k->changed);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+}

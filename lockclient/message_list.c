@@ -52,25 +52,36 @@ static bool next_u64(const char **at, const char *end, uint64_t *ret)
     return true;
 }
 
-/* Decoded and clean; NULL for "-". */
-static int next_text(const char **at, const char *end, char **ret)
+/* Decoded; NULL for "-". */
+static int next_plain(const char **at, const char *end, char **ret)
 {
     char field[FIELD_MAX];
     *ret = NULL;
     if (!next_field(at, end, field))
         return -EBADMSG;
-    if (strcmp(field, "-") == 0)
-        return 0;
-    CLEANUP_FREE char *plain = NULL;
-    int r = percent_decode(field, &plain);
-    if (r < 0)
-        return r;
+    return strcmp(field, "-") == 0 ? 0 : percent_decode(field, ret);
+}
+
+/* A copy for showing. */
+static char *clean_copy(const char *plain)
+{
     size_t room = strlen(plain) + 1;
-    *ret = malloc(room);
-    if (!*ret)
-        return -ENOMEM;
-    log_clean(*ret, room, plain);
-    return 0;
+    char *copy = malloc(room);
+    if (copy)
+        log_clean(copy, room, plain);
+    return copy;
+}
+
+/* Decoded and clean; NULL for "-". */
+static int next_text(const char **at, const char *end, char **ret)
+{
+    CLEANUP_FREE char *plain = NULL;
+    *ret = NULL;
+    int r = next_plain(at, end, &plain);
+    if (r < 0 || !plain)
+        return r;
+    *ret = clean_copy(plain);
+    return *ret ? 0 : -ENOMEM;
 }
 
 static int parse_parcel(const char *line, const char *end, struct lockclient_parcel *ret)
@@ -98,7 +109,11 @@ static int parse_version(const char *line, const char *end, struct lockclient_ve
     if (!ret->consistent && strcmp(consistent, "no") != 0)
         return -EBADMSG;
     int r = next_text(&line, end, &ret->site);
-    r = r < 0 ? r : next_text(&line, end, &ret->comment);
+    r = r < 0 ? r : next_plain(&line, end, &ret->comment_as_given);
+    if (r == 0 && ret->comment_as_given) {
+        ret->comment = clean_copy(ret->comment_as_given);
+        r = ret->comment ? 0 : -ENOMEM;
+    }
     return r == 0 && line ? -EBADMSG : r;
 }
 
@@ -169,6 +184,7 @@ void message_history_free(struct lockclient_history *history)
     for (size_t i = 0; i < history->count; i++) {
         free(history->versions[i].site);
         free(history->versions[i].comment);
+        free(history->versions[i].comment_as_given);
     }
     free(history->versions);
     *history = (struct lockclient_history){0};

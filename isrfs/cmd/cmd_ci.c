@@ -37,13 +37,13 @@ static int confirm_crashed(const struct cmd *c, const struct checkout *checkout)
     return OUTCOME_FAILED;
 }
 
-static int check_in(const struct cmd *c, struct checkout *checkout)
+static int check_in(const struct cmd *c, struct checkout *checkout, const char *comment)
 {
     struct failure failure = {0};
     struct checkin_result result;
     struct cmd_progress progress;
     cmd_progress_start(&progress);
-    int r = checkin(checkout, true, cmd_value(c, "comment"), &progress.progress, &result, &failure);
+    int r = checkin(checkout, true, comment, &progress.progress, &result, &failure);
     cmd_progress_end(&progress);
     if (r < 0)
         return cmd_fail(c, &failure);
@@ -62,7 +62,9 @@ static int run(struct cmd *c)
 {
     CLEANUP_SOURCE struct source source = {0};
     CLEANUP_CHECKOUT struct checkout *checkout = NULL;
-    int status = cmd_source(c, &source);
+    const char *comment = NULL;
+    int status = cmd_text(c, "comment", &comment);
+    status = status ? status : cmd_source(c, &source);
     status = status ? status : refuse_mounted(c, &source);
     status = status ? status : cmd_checkout(c, &source, CHECKOUT_EXISTING, &checkout);
     if (status || !checkout)
@@ -71,7 +73,7 @@ static int run(struct cmd *c)
     if (recover(checkout, &failure) < 0)
         return cmd_fail(c, &failure);
     status = confirm_crashed(c, checkout);
-    return status ? status : check_in(c, checkout);
+    return status ? status : check_in(c, checkout, comment);
 }
 
 const struct command cmd_ci = {

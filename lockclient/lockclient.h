@@ -99,6 +99,10 @@ int lockclient_remove(struct lockclient *lc, const char *parcel, const char *uui
 int lockclient_prune(struct lockclient *lc, const char *parcel, const char *uuid,
                      const uint64_t *numbers, size_t count, struct lockclient_error *error);
 
+/* Everything that was pruned or removed. */
+int lockclient_forgotten(struct lockclient *lc, struct lockclient_forgotten *ret,
+                         struct lockclient_error *error);
+
 /* Each wipes what is secret. NULL is allowed. */
 void lockclient_user_free(struct lockclient_user *u);
 void lockclient_keyroot_free(struct lockclient_keyroot *k);
@@ -106,6 +110,7 @@ void lockclient_lock_free(struct lockclient_lock *l);
 void lockclient_check_free(struct lockclient_check *c);
 void lockclient_list_free(struct lockclient_list *list);
 void lockclient_history_free(struct lockclient_history *history);
+void lockclient_forgotten_free(struct lockclient_forgotten *forgotten);
 
 static inline void cleanup_lockclient(struct lockclient **lc)
 {

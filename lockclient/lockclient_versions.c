@@ -139,3 +139,24 @@ int lockclient_prune(struct lockclient *lc, const char *parcel, const char *uuid
     } while (done < count);
     return 0;
 }
+
+int lockclient_forgotten(struct lockclient *lc, struct lockclient_forgotten *ret,
+                         struct lockclient_error *error)
+{
+    struct call call = {.command = "isr_list_forgotten", .limit = CALL_TABLE_LIMIT};
+    CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
+    int r = call_run(lc, &call, &reply, NULL, error);
+    if (r < 0)
+        return r;
+    const char *reason = NULL;
+    r = message_parse_forgotten(reply.out.data, reply.out.size, ret, &reason);
+    return call_check_reply(&call, r, reason, error);
+}
+
+void lockclient_forgotten_free(struct lockclient_forgotten *forgotten)
+{
+    if (!forgotten)
+        return;
+    free(forgotten->gone);
+    *forgotten = (struct lockclient_forgotten){0};
+}

@@ -67,6 +67,9 @@ int message_parse_list(const void *text, size_t size, struct lockclient_list *re
                        const char **ret_reason);
 int message_parse_history(const void *text, size_t size, struct lockclient_history *ret,
                           const char **ret_reason);
+/* *RET is released with free(RET->gone). */
+int message_parse_forgotten(const void *text, size_t size, struct lockclient_forgotten *ret,
+                            const char **ret_reason);
 void message_list_free(struct lockclient_list *list);
 void message_history_free(struct lockclient_history *history);
 

@@ -171,6 +171,45 @@ int message_parse_history(const void *text, size_t size, struct lockclient_histo
     return 0;
 }
 
+static bool parse_gone(const char *line, const char *end, struct lockclient_gone *ret)
+{
+    char uuid[FIELD_MAX], number[FIELD_MAX];
+    const char *rest = line;
+    if (!next_field(&rest, end, uuid) || strlen(uuid) != LOCKCLIENT_UUID_SIZE - 1 ||
+        strspn(uuid, "0123456789abcdef") != LOCKCLIENT_UUID_SIZE - 1)
+        return false;
+    memcpy(ret->uuid, uuid, LOCKCLIENT_UUID_SIZE);
+    line = rest;
+    ret->number = 0;
+    if (next_field(&rest, end, number) && strcmp(number, "all") == 0)
+        return !rest;
+    return next_u64(&line, end, &ret->number) && ret->number > 0 && !line;
+}
+
+int message_parse_forgotten(const void *text, size_t size, struct lockclient_forgotten *ret,
+                            const char **ret_reason)
+{
+    *ret = (struct lockclient_forgotten){0};
+    *ret_reason = "a line is not: uuid number";
+    const char *at = text, *end = at + size;
+    if (size > 0 && end[-1] != '\n')
+        return -EBADMSG;
+    struct lockclient_gone *gone = calloc(count_lines(text, size) + 1, sizeof *gone);
+    if (!gone)
+        return -ENOMEM;
+    size_t count = 0;
+    while (at < end) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (!parse_gone(at, stop, &gone[count++])) {
+            free(gone);
+            return -EBADMSG;
+        }
+        at = stop + 1;
+    }
+    *ret = (struct lockclient_forgotten){gone, count};
+    return 0;
+}
+
 void message_list_free(struct lockclient_list *list)
 {
     for (size_t i = 0; i < list->count; i++)

@@ -116,6 +116,17 @@ struct lockclient_history {
     size_t count;
 };
 
+/* A version that was pruned, or all of a parcel that was removed. */
+struct lockclient_gone {
+    char uuid[LOCKCLIENT_UUID_SIZE];
+    uint64_t number; /* 0: all */
+};
+
+struct lockclient_forgotten {
+    struct lockclient_gone *gone; /* those of one parcel together */
+    size_t count;
+};
+
 /* To be published, or the first of a new parcel. The pointers are the caller's. */
 struct lockclient_new_version {
     const uint8_t *keyroot; /* LOCKCLIENT_KEYROOT_SIZE bytes */

@@ -9,6 +9,7 @@ dist_lockserver_SCRIPTS = \
 	scripts/lockserver/isr_clone_parcel \
 	scripts/lockserver/isr_create_parcel \
 	scripts/lockserver/isr_history \
+	scripts/lockserver/isr_list_forgotten \
 	scripts/lockserver/isr_list_parcel \
 	scripts/lockserver/isr_prune_versions \
 	scripts/lockserver/isr_publish \

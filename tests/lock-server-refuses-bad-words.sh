@@ -37,6 +37,7 @@ bad_name()
 {
     refused isr_cat_user "$1"
     refused isr_list_parcel "$1"
+    refused isr_list_forgotten "$1"
     refused isr_create_parcel ann "$1"
     refused isr_cat_parcel_cfg ann "$1"
     refused isr_cat_keyroot ann "$1"

@@ -258,6 +258,9 @@ between_remove()
 end_remove()
 {
     expect 0 REMOVED:=1
+    lock isr_list_forgotten ann </dev/null
+    expect 0
+    [ "$out" = "$hex32 all" ] || fail "forgotten: $out"
     lock isr_cat_keyroot ann vm </dev/null
     if [ "$taken" = yes ]; then
         expect 0
@@ -271,8 +274,12 @@ end_remove()
     if grep -rqF "$key_d" "$ISR_LOCKSRV_ROOT"; then
         fail 'the keys of a removed parcel are left'
     fi
-    create vm "$key_d"
+    create vm "$key_d" # as from its home, with the uuid that it had
     expect 0 VERSION:=1
+    lock isr_list_forgotten ann </dev/null
+    case $out in
+    *"$hex32 all"*) fail 'a parcel that is there counts as removed' ;;
+    esac
     remove vm
     expect 0
     lock isr_list_parcel ann </dev/null
@@ -295,14 +302,19 @@ do_prune() { prune vm 1,3; }
 between_prune()
 {
     case $(numbers) in
-    '1 2 3 4 ' | '2 4 ') ;;
+    '1 2 3 4 ') known= ;;
+    '2 4 ') known="$hex32 1$nl$hex32 3" ;;
     *) fail "half pruned: $(numbers)" ;;
     esac
+    lock isr_list_forgotten ann </dev/null
+    [ "$out" = "$known" ] || fail "forgotten: $out"
 }
 end_prune()
 {
     expect 0 PRUNED:=1
     [ "$(numbers)" = '2 4 ' ] || fail "left: $(numbers)"
+    lock isr_list_forgotten ann </dev/null
+    expect 0 "$hex32 1" "$hex32 3"
     lock isr_cat_keyroot ann vm 2 </dev/null
     expect 0 "KEYROOT:=$key_b"
     lock isr_cat_keyroot ann vm </dev/null

@@ -111,7 +111,7 @@ static int prune(const struct cmd *c, struct checkout *checkout, const struct pl
     struct failure failure = {0};
     if (!c->json)
         print_plan(plan, dry);
-    if (!dry && plan->count && versions_prune(checkout, plan->numbers, plan->count, &failure) < 0)
+    if (!dry && versions_prune(checkout, plan->numbers, plan->count, &failure) < 0)
         return cmd_fail(c, &failure);
     if (c->json)
         return cmd_print_json(c, to_json(plan));

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What comes to be is recorded at home before the lock server knows it; what goes is forgotten by
  * the lock server before its record at home goes. So whatever the lock server names has its record
- * there, at any moment, and a collector of garbage keeps its objects. */
+ * there, at any moment, and a collector of garbage keeps its objects.
+ *
+ * The lock server remembers what it has forgotten. The records of all of that go each time, and so
+ * also what an earlier command, perhaps at another site, was kept from removing. */
 #include "isrfs/sync/versions.h"
 
 #include <string.h>
@@ -73,16 +76,40 @@ int versions_clone(struct checkout *c, const char *name, const char *comment,
 
 /* --- remove, prune --- */
 
-static int forget_at_home(struct checkout *c, const uint64_t *numbers, size_t count,
-                          struct failure *failure)
+/* Those of one parcel, from AT on. */
+static int forget_one(struct checkout *c, const struct lockclient_forgotten *all, size_t at,
+                      size_t *ret_next)
+{
+    const char *uuid = all->gone[at].uuid;
+    bool whole = false;
+    size_t end = at;
+    for (; end < all->count && strcmp(all->gone[end].uuid, uuid) == 0; end++)
+        whole |= all->gone[end].number == 0;
+    *ret_next = end;
+    CLEANUP_FREE uint64_t *numbers = whole ? NULL : calloc(end - at, sizeof *numbers);
+    if (!whole && !numbers)
+        return -ENOMEM;
+    for (size_t i = at; !whole && i < end; i++)
+        numbers[i - at] = all->gone[i].number;
+    return version_remove_numbers(c->home, uuid, numbers, end - at);
+}
+
+static int forget_at_home(struct checkout *c, struct failure *failure)
 {
     if (!c->home)
         return 0;
-    int r = version_remove_numbers(c->home, c->uuid, numbers, count);
+    struct lockclient_forgotten all = {0};
+    struct lockclient_error error = {0};
+    int r = lockclient_forgotten(c->client, &all, &error);
+    if (r < 0)
+        return server_failure(failure, &c->source, r, &error);
+    for (size_t at = 0; r == 0 && at < all.count;)
+        r = forget_one(c, &all, at, &at);
+    lockclient_forgotten_free(&all);
     r = r < 0 ? r : store_barrier(c->home);
     return r < 0 ? home_failure(c, r,
-                                "it is done, but the records at home could not be removed, and "
-                                "what they name stays there",
+                                "it is done, but what its home has of it could not be removed (the "
+                                "next isr prune or isr rm does that)",
                                 failure)
                  : 0;
 }
@@ -93,15 +120,16 @@ int versions_remove(struct checkout *c, struct failure *failure)
     int r = lockclient_remove(c->client, c->source.parcel, c->uuid, &error);
     if (r < 0)
         return server_failure(failure, &c->source, r, &error);
-    return forget_at_home(c, NULL, 0, failure);
+    return forget_at_home(c, failure);
 }
 
 int versions_prune(struct checkout *c, const uint64_t *numbers, size_t count,
                    struct failure *failure)
 {
     struct lockclient_error error = {0};
-    int r = lockclient_prune(c->client, c->source.parcel, c->uuid, numbers, count, &error);
+    int r =
+        count ? lockclient_prune(c->client, c->source.parcel, c->uuid, numbers, count, &error) : 0;
     if (r < 0)
         return server_failure(failure, &c->source, r, &error);
-    return forget_at_home(c, numbers, count, failure);
+    return forget_at_home(c, failure);
 }

@@ -17,10 +17,12 @@
 static void make(struct lockclient_version versions[COUNT])
 {
     for (unsigned i = 0; i < COUNT; i++)
-        versions[i] = (struct lockclient_version){.number = i + 1, .time = 1780272000u + i * DAY / 4};
+        versions[i] =
+            (struct lockclient_version){.number = i + 1, .time = 1780272000u + i * DAY / 4};
 }
 
-static size_t kept(const struct prune_rules *rules, uint64_t needed, enum prune_reason reasons[COUNT])
+static size_t kept(const struct prune_rules *rules, uint64_t needed,
+                   enum prune_reason reasons[COUNT])
 {
     struct lockclient_version versions[COUNT];
     make(versions);
@@ -61,9 +63,9 @@ static void test_each_rule_counts_for_itself(void **state)
     assert_int_equal(kept(&(struct prune_rules){.weekly = 100}, 0, reasons), 2);
     assert_int_equal(reasons[27], PRUNE_WEEKLY); /* Sunday evening */
     assert_int_equal(kept(&(struct prune_rules){.monthly = 100}, 0, reasons), 1);
-    assert_int_equal(kept(&(struct prune_rules){.last = 2, .daily = 2, .weekly = 2, .monthly = 2}, 0,
-                          reasons),
-                     4);
+    assert_int_equal(
+        kept(&(struct prune_rules){.last = 2, .daily = 2, .weekly = 2, .monthly = 2}, 0, reasons),
+        4);
 }
 
 static void test_a_clock_that_was_wrong_keeps_rather_more(void **state)
@@ -71,8 +73,8 @@ static void test_a_clock_that_was_wrong_keeps_rather_more(void **state)
     (void)state;
     struct lockclient_version versions[4];
     for (unsigned i = 0; i < 4; i++)
-        versions[i] = (struct lockclient_version){
-            .number = i + 1, .time = i == 1 ? UINT64_MAX : 1780272000u};
+        versions[i] =
+            (struct lockclient_version){.number = i + 1, .time = i == 1 ? UINT64_MAX : 1780272000u};
     enum prune_reason reasons[4];
     prune_choose(&(struct lockclient_history){versions, 4}, &(struct prune_rules){.daily = 9}, 0,
                  reasons);

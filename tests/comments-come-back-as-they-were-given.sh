@@ -3,7 +3,7 @@
 # The comment of a version comes back exactly, whatever printable text it is; what is more than one
 # line, or no text, is refused in one line. A terminal gets nothing that it would obey.
 . "$abs_top_srcdir/tests/functions.sh"
-requires jq
+requires_fuse
 
 printf 'one\n' >note
 new_parcel vm note
@@ -26,6 +26,17 @@ back '-'
 back '--yes'
 back 'KEYROOT:=1 # keep'
 back "$(printf '%01024d' 0)"
+# Through the daemon of a mounted parcel, and at check-in.
+mount_at site_a vm m
+for text in '%0aKEYROOT:=00 "müde"' "$(printf '%01024d' 0)"; do
+    count=$((count + 1))
+    printf '%s\n' "$count" >m/note
+    site_a isr checkpoint -m "$text" vm
+    got=$(site_b isr history --json vm | jq -r '.[-1].comment')
+    [ "$got" = "$text" ] || fail "'$text' came back as '$got'"
+done
+umount_at site_a m
+[ "$(version_of vm)" -eq "$count" ] || fail 'not a version for each checkpoint'
 [ ! -e made ] || fail 'a comment was run'
 history=$(find "$ISR_LOCKSRV" -path '*/parcels/vm/versions')
 [ "$(wc -l <"$history")" -eq "$count" ] || fail 'a comment has become a line'

@@ -12,5 +12,6 @@ SHELL_TESTS += \
 	tests/resize-changes-a-disk.sh \
 	tests/rm-removes-a-parcel-and-says-what-stays.sh \
 	tests/rollback-publishes-an-old-version.sh \
+	tests/rollback-by-two-sites-leaves-its-record.sh \
 	tests/ssh-versions-for-people.sh \
 	tests/versions-command-killed-anywhere-is-done-by-the-next.sh

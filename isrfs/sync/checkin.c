@@ -9,7 +9,10 @@
  *   5. forget the log and the nonce, or go on from the new version
  *
  * If the lock server refuses in step 4, this site's version record is taken back, for a walker must
- * not find a version that never was; everything else stays as it is. */
+ * not find a version that never was; everything else stays as it is.
+ *
+ * A rollback is a check-in of an old state: nothing to push, and the lock server knows the keyroot.
+ */
 #include "isrfs/sync/checkin.h"
 
 #include <inttypes.h>
@@ -82,9 +85,34 @@ static int bring_home(struct checkout *c, const struct site_root *root,
     return record(c, root, failure);
 }
 
+/* Does the record of what was refused belong to another site's version of the same number by now,
+ * or soon? Two can go back to one old state at once; what this site has encoded itself, and put
+ * into its log, nobody else has. Not knowing counts as yes. */
+static bool is_anothers(struct checkout *c, const struct site_root *root)
+{
+    struct lockclient_keyroot *keyroot = NULL;
+    struct lockclient_held held = {0};
+    const struct object_id *id = &root->publishing.id;
+    int r = lockclient_keyroot(c->client, c->source.parcel, root->base_version + 1, &keyroot, NULL);
+    bool same =
+        r == 0 && memcmp(keyroot->keyroot + sizeof root->publishing.key, id, sizeof *id) == 0;
+    lockclient_keyroot_free(keyroot);
+    if (r == -ENOENT && store_has(site_log_store(c->log), id) == 0)
+        return lockclient_held(c->client, c->source.parcel, &held, NULL) < 0 || held.held;
+    return same || (r < 0 && r != -ENOENT);
+}
+
+/* Looks after it has removed it too: whoever has put it before that and not published yet holds the
+ * lock then. */
 static void take_back(struct checkout *c, const struct site_root *root)
 {
+    if (is_anothers(c, root))
+        return;
     int r = version_remove(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+    if (r == 0 && is_anothers(c, root)) {
+        r = version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+        r = r < 0 ? r : store_barrier(c->home);
+    }
     if (r < 0)
         log_warning("%s: the record of the version that was refused could not be removed: %s",
                     c->source.parcel, strerror(-r));

@@ -15,7 +15,8 @@ SHELL_TESTS += \
 	tests/lock-server-refuses-bad-words.sh \
 	tests/lock-server-repeats-answer-the-same.sh \
 	tests/lock-server-survives-a-kill-anywhere.sh \
+	tests/lock-protocol-model-has-no-error.sh \
 	tests/lock-session-key-is-the-agreed-one.sh \
 	tests/lock-two-checkouts-one-wins.sh
 
-EXTRA_DIST += tests/lock-functions.sh
+EXTRA_DIST += tests/lock-functions.sh tests/model/lock.pml

@@ -26,6 +26,9 @@
 #define WORKERS 4
 #define QUEUE   256
 
+#define LOG       "log"
+#define ENDED_LOG "log.ended"
+
 static int copy_source(struct checkout *c, const struct source *source)
 {
     c->source = (struct source){.server = strdup(source->server),
@@ -126,7 +129,7 @@ static int get_keys(struct checkout *c, uint64_t version, struct failure *failur
     return 0;
 }
 
-static int open_log(struct checkout *c, const uint8_t *session, struct failure *failure)
+int checkout_open_log(struct checkout *c, const uint8_t *session, struct failure *failure)
 {
     CLEANUP_FREE char *identity = NULL;
     if (asprintf(&identity, "%s %s", c->uuid, c->nonce) < 0) {
@@ -135,7 +138,7 @@ static int open_log(struct checkout *c, const uint8_t *session, struct failure *
     }
     struct site_log_config config = {
         .dirfd = c->state_fd,
-        .folder = "log",
+        .folder = LOG,
         .session_key = session,
         .identity = identity,
         .codec = c->codec,
@@ -230,7 +233,7 @@ static int open_locked(struct checkout *c, const struct lockclient_parcel_cfg *c
     int r = open_home(c, cfg, flags, failure);
     r = r < 0 ? r : checkout_lock_parcel(c, cfg, session, failure);
     r = r < 0 ? r : get_keys(c, c->base_version, failure);
-    r = r < 0 ? r : open_log(c, session, failure);
+    r = r < 0 ? r : checkout_open_log(c, session, failure);
     if (r < 0)
         return r;
     find_root(c);
@@ -360,7 +363,11 @@ int checkout_forget(struct checkout *c)
             log_warning("%s: its hold at home could not be removed: %s", c->source.parcel,
                         strerror(-r));
     }
-    int r = site_log_remove(c->state_fd, "log");
+    /* at once, so that half a log is never taken for a damaged one */
+    int r = site_log_remove(c->state_fd, ENDED_LOG);
+    r = r < 0 ? r : io_rename(c->state_fd, LOG, c->state_fd, ENDED_LOG);
+    r = r == 0 || r == -ENOENT ? io_fsync_dir(c->state_fd, ".") : r;
+    r = r < 0 ? r : site_log_remove(c->state_fd, ENDED_LOG);
     if (r == 0)
         r = io_unlink(c->state_fd, "nonce");
     r = r == -ENOENT ? 0 : r;

@@ -102,6 +102,10 @@ const struct object_ref *checkout_carried(const struct checkout *c, const struct
 /* Makes ROOT the newest, durably. With the token. 0 or negative errno of the log. */
 int checkout_root_put(struct checkout *c, const struct site_root *root);
 
+/* Opens the site log as C->log and fills C->found; SESSION is the nonce's. Makes an empty one if
+ * there is none. */
+int checkout_open_log(struct checkout *c, const uint8_t *session, struct failure *failure);
+
 /* Removes what this site keeps of a check-out that has ended: log, nonce, and its hold at home (as
  * far as that can be reached). May be repeated. */
 int checkout_forget(struct checkout *c);

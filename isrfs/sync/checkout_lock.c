@@ -4,7 +4,8 @@
  *
  *   unknown    it never arrived: acquire with it now
  *   held       go on
- *   published, released   the check-out has ended: remove what is left of it here
+ *   published, released   the check-out has ended: remove what is left of it here, unless there is
+ *                         more than was published (a request that came late): then all is kept
  *   broken     somebody took the lock away: all work is kept, nothing can be published */
 #include "isrfs/sync/checkout_lock.h"
 
@@ -16,6 +17,7 @@
 
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
+#include "isrfs/base/secret.h"
 #include "isrfs/sync/server.h"
 
 #define NONCE_FILE    "nonce"
@@ -166,9 +168,37 @@ static int acquire_new(struct checkout *c, struct lockclient_parcel_cfg cfg, uin
     }
 }
 
+/* Is there work in the log that is not in what was published? A request that a lost connection left
+ * under way may give the lock back after this site has gone on. 1, 0 or negative. */
+static int has_more(struct checkout *c, const struct lockclient_check *check,
+                    struct failure *failure)
+{
+    if (faccessat(c->state_fd, "log", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+        return 0;
+    int r = check->has_session ? checkout_open_log(c, check->session, failure) : 1;
+    if (r != 0)
+        return r;
+    struct site_root root;
+    if (c->found.batches > 0 || site_log_newest_root(c->log, &root) < 0)
+        return c->found.batches > 0;
+    bool published = check->state == LOCKCLIENT_PUBLISHED && check->version > root.base_version &&
+                     !object_id_is_hole(&root.publishing.id);
+    bool more = !object_id_equal(&root.current.id, published ? &root.publishing.id : &root.base.id);
+    secret_wipe(&root, sizeof root);
+    return more;
+}
+
 static int ended(struct checkout *c, const struct lockclient_check *check, struct failure *failure)
 {
-    int r = checkout_forget(c);
+    int r = has_more(c, check, failure);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return failure_set(failure, OUTCOME_LOCKED,
+                           "the lock on %s was given back before all was checked in: the changes "
+                           "since are kept in %s and cannot be checked in over what is there now",
+                           parcel_name(c), c->state_path);
+    r = checkout_forget(c);
     if (r < 0)
         return failure_set(failure, OUTCOME_FAILED, "cannot clean %s: %s", c->state_path,
                            strerror(-r));

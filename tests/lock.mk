@@ -20,3 +20,13 @@ SHELL_TESTS += \
 	tests/lock-two-checkouts-one-wins.sh
 
 EXTRA_DIST += tests/lock-functions.sh tests/model/lock.pml
+
+# Numbers of the lock server over ssh; see tests/bench/lock.
+EXTRA_DIST += tests/bench/lock
+EXTRA_PROGRAMS += tests/bench/lock_rounds
+tests_bench_lock_rounds_SOURCES = tests/bench/lock_rounds.c
+tests_bench_lock_rounds_LDADD = liblockclient.a libbase.a $(SSH_LIBS) $(CRYPTO_LIBS)
+CLEANFILES += tests/bench/lock_rounds
+bench-lock: all tests/bench/lock_rounds
+	$(AM_TESTS_ENVIRONMENT) /bin/sh '$(srcdir)/tests/bench/lock'
+.PHONY: bench-lock

@@ -30,7 +30,7 @@ tests_unit_test_remote_hostile_LDFLAGS = $(store_test_flags)
 tests_unit_test_remote_hostile_LDADD = $(store_test_libs)
 
 # What the child costs; `make tests/bench/store_gets`.
-EXTRA_PROGRAMS = tests/bench/store_gets
+EXTRA_PROGRAMS += tests/bench/store_gets
 CLEANFILES += tests/bench/store_gets
 tests_bench_store_gets_SOURCES = tests/bench/store_gets.c
 tests_bench_store_gets_LDADD = libstore.a libcodec.a libbase.a $(ZSTD_LIBS) $(ZLIB_LIBS) \

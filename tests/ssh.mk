@@ -10,10 +10,14 @@ SHELL_TESTS += \
 	tests/ssh-changed-host-key-is-refused-by-line.sh \
 	tests/ssh-connection-that-broke-is-made-anew.sh \
 	tests/ssh-hostile-replies-are-refused.sh \
+	tests/ssh-hundred-users-share-a-server.sh \
+	tests/ssh-killed-or-hanging-anywhere-is-made-up-for.sh \
 	tests/ssh-many-checkouts-at-once-one-wins.sh \
 	tests/ssh-parcel-goes-from-site-to-site.sh \
+	tests/ssh-passphrase-is-announced-at-check-out.sh \
 	tests/ssh-runs-nothing-but-the-commands.sh \
 	tests/ssh-server-that-hangs-is-given-up.sh \
+	tests/ssh-server-with-a-full-disk-keeps-its-state.sh \
 	tests/ssh-settings-and-agent-are-honoured.sh \
 	tests/ssh-unknown-host-is-asked-about-or-refused.sh
 

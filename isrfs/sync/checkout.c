@@ -261,6 +261,16 @@ static int open_writable(struct checkout *c, const struct site *site, unsigned f
     return r;
 }
 
+/* The check-in may run where there is no terminal: who had to type something is told now. */
+static void warn_of_asking(const struct checkout *c, unsigned flags)
+{
+    if (!(flags & (CHECKOUT_READ_ONLY | CHECKOUT_EXISTING)) && lockclient_asked(c->client))
+        log_warning("%s: logging in to the lock server took a passphrase or password; should the "
+                    "connection break, unmounting cannot ask for it, and isr ci %s will have to "
+                    "(ssh-add keeps a passphrase)",
+                    c->source.parcel, c->source.parcel);
+}
+
 int checkout_open(const struct site *site, const struct source *source, unsigned flags,
                   struct checkout **ret, struct failure *failure)
 {
@@ -280,6 +290,7 @@ int checkout_open(const struct site *site, const struct source *source, unsigned
         checkout_close(c);
         return r;
     }
+    warn_of_asking(c, flags);
     *ret = c;
     return 0;
 }

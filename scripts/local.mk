@@ -13,6 +13,7 @@ dist_lockserver_SCRIPTS = \
 	scripts/lockserver/isr_list_parcel \
 	scripts/lockserver/isr_prune_versions \
 	scripts/lockserver/isr_publish \
+	scripts/lockserver/isr_put_event \
 	scripts/lockserver/isr_release_lock \
 	scripts/lockserver/isr_remove_parcel \
 	scripts/lockserver/isr_rollback

@@ -10,11 +10,13 @@ tests_unit_test_lockclient_LDADD = liblockclient.a libbase.a $(CMOCKA_LIBS) $(SS
 	$(CRYPTO_LIBS)
 
 SHELL_TESTS += \
+	tests/lock-audit-goes-on-over-its-rotation.sh \
 	tests/lock-audit-shows-a-changed-line.sh \
 	tests/lock-broken-nonce-never-publishes.sh \
 	tests/lock-server-refuses-bad-words.sh \
 	tests/lock-server-repeats-answer-the-same.sh \
 	tests/lock-server-survives-a-kill-anywhere.sh \
+	tests/lock-events-are-bounded-and-nameless.sh \
 	tests/lock-protocol-model-has-no-error.sh \
 	tests/lock-session-key-is-the-agreed-one.sh \
 	tests/lock-two-checkouts-one-wins.sh

@@ -30,8 +30,8 @@ SHELL_TESTS += \
 	tests/import-refuses-a-damaged-qcow2.sh \
 	tests/import-takes-an-empty-file.sh \
 	tests/kill-9-keeps-what-fsync-promised.sh \
-	tests/long-log-is-brought-home-while-mounted.sh \
 	tests/late-release-loses-no-work.sh \
+	tests/long-log-is-brought-home-while-mounted.sh \
 	tests/many-small-commits-add-up.sh \
 	tests/mount-by-mount-8-and-fstab.sh \
 	tests/mount-needs-the-lock.sh \

@@ -136,10 +136,11 @@ static void note_size(struct crash_trace *t, enum crash_kind kind, unsigned node
 }
 
 static void note_create(struct crash_trace *t, unsigned folder, const char *name,
-                        const struct stat *st)
+                        const struct stat *st, bool recorded)
 {
     unsigned node = add_node(t, st, folder, name);
-    know(st, node);
+    if (recorded)
+        know(st, node);
     struct crash_op *op = add_op(t, CRASH_CREATE, node);
     op->folder = folder;
     op->name = strdup(name);
@@ -161,7 +162,7 @@ static void read_data(struct crash_trace *t, unsigned node, int fd, uint64_t siz
     note_size(t, CRASH_RESIZE, node, size);
 }
 
-static void read_folder(struct crash_trace *t, unsigned folder, int dirfd)
+static void read_folder(struct crash_trace *t, unsigned folder, int dirfd, bool recorded)
 {
     int own = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = own < 0 ? NULL : fdopendir(own);
@@ -174,10 +175,10 @@ static void read_folder(struct crash_trace *t, unsigned folder, int dirfd)
         int fd = openat(dirfd, e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
             give_up(e->d_name);
-        note_create(t, folder, e->d_name, &st);
+        note_create(t, folder, e->d_name, &st, recorded);
         unsigned node = (unsigned)t->node_count - 1;
         if (S_ISDIR(st.st_mode))
-            read_folder(t, node, fd);
+            read_folder(t, node, fd, recorded);
         else
             read_data(t, node, fd, (uint64_t)st.st_size);
         close(fd);
@@ -195,16 +196,19 @@ static void forget_known(void)
     }
 }
 
-static struct crash_trace *read_tree(const char *path)
+static struct crash_trace *read_tree(const char *path, bool recorded)
 {
     struct crash_trace *t = calloc(1, sizeof *t);
     struct stat st;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!t || fd < 0 || fstat(fd, &st) < 0)
         give_up(path);
-    forget_known();
-    know(&st, add_node(t, &st, 0, ""));
-    read_folder(t, 0, fd);
+    unsigned root = add_node(t, &st, 0, "");
+    if (recorded) {
+        forget_known();
+        know(&st, root);
+    }
+    read_folder(t, root, fd, recorded);
     close(fd);
     t->initial = t->count;
     return t;
@@ -213,15 +217,13 @@ static struct crash_trace *read_tree(const char *path)
 struct crash_trace *crash_trace_read(const char *path)
 {
     LOCK_SCOPE(&recorder.lock);
-    if (recorder.trace)
-        abort(); /* it would lose what is known */
-    return read_tree(path);
+    return read_tree(path, false);
 }
 
 void crash_trace_start(const char *path)
 {
     LOCK_SCOPE(&recorder.lock);
-    recorder.trace = read_tree(path);
+    recorder.trace = read_tree(path, true);
 }
 
 struct crash_trace *crash_trace_stop(void)
@@ -373,7 +375,7 @@ int __wrap_openat64(int dirfd, const char *path, int flags, ...)
     if (fd < 0 || !recorded || fstat(fd, &st) < 0)
         return fd;
     if (!there)
-        note_create(recorder.trace, folder, name, &st);
+        note_create(recorder.trace, folder, name, &st, true);
     else if (flags & O_TRUNC && node_of(fd, &node))
         note_size(recorder.trace, CRASH_RESIZE, node, 0);
     return fd;
@@ -390,7 +392,7 @@ int __wrap_mkdirat(int dirfd, const char *path, mode_t mode)
         return -1;
     int r = __real_mkdirat(dirfd, path, mode);
     if (r == 0 && recorded && fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        note_create(recorder.trace, folder, name, &st);
+        note_create(recorder.trace, folder, name, &st, true);
     return r;
 }
 

@@ -4,9 +4,6 @@
  * operation, with what was not flushed there or not (crash_disk.h). What is recovered must be the
  * parcel as it was at some moment not before the last fsync that had returned.
  *
- * Moments are a tree, since a process that was killed goes on from an older one. While the workload
- * runs, marks in the trace say which is the newest and which the last that was acknowledged.
- *
  * CRASH_SEED=N   another workload       CRASH_FULL=1   many more states, for about ten minutes */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -21,22 +18,10 @@
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel.h"
 #include "tests/unit/crash_disk.h"
+#include "tests/unit/crash_history.h"
 #include "tests/unit/crash_model.h"
 
-#define STEPS   120
-#define MARKS   (4 * STEPS)
-#define MOMENTS (2 * STEPS)
-
-struct moment {
-    uint64_t digest;
-    long before; /* the moment that this one follows; -1: none */
-};
-
-/* What is known at a place in the trace. */
-struct mark {
-    long newest;       /* that was begun */
-    long acknowledged; /* -1: none */
-};
+#define STEPS 120
 
 struct world {
     char path[64], parcel_path[80];
@@ -46,10 +31,7 @@ struct world {
     struct site_log *log;
     struct parcel *parcel;
     struct crash_model *model, *found;
-    struct moment moments[MOMENTS];
-    long moment_count;
-    struct mark marks[MARKS];
-    long mark_count;
+    struct crash_history history;
     struct crash_trace *trace;
     uint64_t seed, random;
     bool full;
@@ -127,44 +109,23 @@ static int commit(struct world *w)
 
 /* --- what is recorded --- */
 
-static void mark(struct world *w, long newest, long acknowledged)
-{
-    assert_true(w->mark_count < MARKS);
-    w->marks[w->mark_count] = (struct mark){newest, acknowledged};
-    crash_trace_mark(w->mark_count++);
-}
-
-static const struct mark *last_mark(const struct world *w)
-{
-    return &w->marks[w->mark_count - 1];
-}
-
 /* One step, which begins a new moment. */
 static void do_step(struct world *w)
 {
     struct crash_step s = crash_model_step(&w->random);
     crash_model_do(w->model, &s);
-    assert_true(w->moment_count < MOMENTS);
-    w->moments[w->moment_count] =
-        (struct moment){crash_model_digest(w->model), last_mark(w)->newest};
-    mark(w, w->moment_count++, last_mark(w)->acknowledged);
+    crash_history_begin(&w->history, crash_model_digest(w->model));
     int r = crash_model_do_parcel(w->parcel, &s);
     assert_true(r == 0 || crash_trace_is_killed());
 }
 
 /* The moment that the parcel is at now, not before the last that was acknowledged; -1: none. */
-static long find_moment(struct world *w, const struct mark *at)
+static long find_moment(struct world *w, const struct crash_mark *at)
 {
     uint64_t digest;
-    if (!crash_model_read(w->parcel, w->found, &digest))
-        return -1;
-    for (long m = at->newest; m >= 0; m = w->moments[m].before) {
-        if (w->moments[m].digest == digest)
-            return m;
-        if (m == at->acknowledged)
-            break;
-    }
-    return -1;
+    return crash_model_read(w->parcel, w->found, &digest)
+               ? crash_history_find(&w->history, at, digest, false)
+               : -1;
 }
 
 /* A new process, after the one before was killed. */
@@ -173,16 +134,16 @@ static void restart(struct world *w)
     close_all(w);
     crash_trace_revive();
     assert_int_equal(open_parcel(w), 0);
-    long m = find_moment(w, last_mark(w));
+    long m = find_moment(w, &w->history.now);
     assert_true(m >= 0);
     *w->model = *w->found;
-    mark(w, m, last_mark(w)->acknowledged);
+    crash_history_go_back(&w->history, m);
 }
 
 /* Processes that are killed while they make the log. */
 static void make_log(struct world *w)
 {
-    mark(w, 0, -1);
+    crash_history_go_back(&w->history, 0);
     for (long i = 1; i < 8; i++) {
         crash_trace_kill_after(i);
         (void)open_parcel(w);
@@ -190,7 +151,7 @@ static void make_log(struct world *w)
     }
     crash_trace_revive();
     assert_int_equal(open_parcel(w), 0);
-    mark(w, 0, 0); /* it has a root that was flushed */
+    crash_history_acknowledge(&w->history); /* it has a root that was flushed */
 }
 
 static void run_workload(struct world *w)
@@ -206,7 +167,7 @@ static void run_workload(struct world *w)
             int r = what == 1 ? commit(w) : keep(w);
             assert_true(r == 0 || crash_trace_is_killed());
             if (r == 0)
-                mark(w, last_mark(w)->newest, last_mark(w)->newest);
+                crash_history_acknowledge(&w->history);
         } else {
             do_step(w);
         }
@@ -249,7 +210,7 @@ static bool goes_on(struct world *w)
 }
 
 /* Is what lies at parcel_path a state that the promise allows? */
-static bool holds(struct world *w, const struct mark *at)
+static bool holds(struct world *w, const struct crash_mark *at)
 {
     int r = open_parcel(w);
     bool good = r == 0 && find_moment(w, at) >= 0;
@@ -263,13 +224,6 @@ static bool holds(struct world *w, const struct mark *at)
     return good;
 }
 
-static const struct mark *mark_at(const struct world *w, const struct crash_trace *t, size_t prefix)
-{
-    while (prefix > 0 && t->ops[prefix - 1].kind != CRASH_MARK)
-        prefix--;
-    return prefix > 0 ? &w->marks[t->ops[prefix - 1].mark] : NULL;
-}
-
 static void open_and_commit(struct world *w)
 {
     if (open_parcel(w) == 0)
@@ -280,13 +234,13 @@ static void open_and_commit(struct world *w)
 struct tally {
     unsigned long states, broken, same;
     uint64_t last_key; /* of the state before, */
-    const struct mark *last_mark;
+    const struct crash_mark *last_mark;
     char first[512]; /* what was broken, */
     size_t first_prefix;
 };
 
 static void count(struct world *w, struct tally *y, const struct crash_trace *t,
-                  const struct crash_plan *plan, const struct mark *at)
+                  const struct crash_plan *plan, const struct crash_mark *at)
 {
     y->states++;
     if (holds(w, at))
@@ -300,7 +254,7 @@ static void count(struct world *w, struct tally *y, const struct crash_trace *t,
 }
 
 /* A crash in the recovery from the state that lies there now. */
-static void crash_recovery(struct world *w, struct tally *y, const struct mark *at)
+static void crash_recovery(struct world *w, struct tally *y, const struct crash_mark *at)
 {
     struct crash_trace *t = record(w, open_and_commit);
     for (unsigned i = 0; i < 6 && t->count > t->initial; i++) {
@@ -320,7 +274,7 @@ static void crash_recovery(struct world *w, struct tally *y, const struct mark *
 static void crash_once(struct world *w, struct tally *y, const struct crash_plan *plan,
                        bool recovery_too)
 {
-    const struct mark *at = mark_at(w, w->trace, plan->prefix);
+    const struct crash_mark *at = crash_history_at(&w->history, w->trace, plan->prefix);
     struct crash_disk *d = crash_disk_new(w->trace, plan);
     bool same = crash_disk_key(d) == y->last_key && at == y->last_mark;
     y->last_key = crash_disk_key(d);
@@ -378,13 +332,12 @@ static int setup(void **state)
     w->found = calloc(1, sizeof *w->found);
     w->seed = number_from("CRASH_SEED", 20041101);
     w->full = number_from("CRASH_FULL", 0) != 0;
-    w->random = w->seed | 1;
+    w->random = w->seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     catalog_init_json();
-    w->moments[0] = (struct moment){crash_model_digest(w->model), -1};
-    w->moment_count = 1;
+    crash_history_init(&w->history, crash_model_digest(w->model));
     w->trace = record(w, run_workload);
     print_message("seed %llu: %zu operations on the disk, %ld moments\n",
-                  (unsigned long long)w->seed, w->trace->count, w->moment_count);
+                  (unsigned long long)w->seed, w->trace->count, w->history.moment_count);
     *state = w;
     return 0;
 }
@@ -393,6 +346,7 @@ static int teardown(void **state)
 {
     struct world *w = *state;
     crash_trace_free(w->trace);
+    crash_history_free(&w->history);
     io_remove_tree(AT_FDCWD, w->path);
     codec_free(w->codec);
     free(w->model);
@@ -410,7 +364,7 @@ static void the_simulator_sees_all_that_is_written(void **state)
     crash_disk_write(d, w->parcel_path);
     assert_true(crash_disk_is(d, w->parcel_path));
     crash_disk_free(d);
-    assert_true(last_mark(w)->acknowledged > 0);
+    assert_true(w->history.now.acknowledged > 0);
 }
 
 static void a_power_loss_at_any_operation_keeps_the_promise(void **state)

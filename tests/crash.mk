@@ -7,7 +7,8 @@ check_PROGRAMS += $(CRASH_TESTS)
 UNIT_TESTS += $(CRASH_TESTS)
 
 crash_simulator = \
-	tests/unit/crash_trace.c tests/unit/crash_trace.h \
+	tests/unit/crash_record.c \
+	tests/unit/crash_trace.c tests/unit/crash_trace.h tests/unit/crash_trace_internal.h \
 	tests/unit/crash_disk.c tests/unit/crash_disk.h \
 	tests/unit/crash_history.c tests/unit/crash_history.h \
 	tests/unit/crash_model.c tests/unit/crash_model.h

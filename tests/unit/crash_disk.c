@@ -414,6 +414,14 @@ void crash_disk_write(const struct crash_disk *d, const char *path)
     abort();
 }
 
+void crash_disk_restore(const struct crash_trace *t, const char *path)
+{
+    struct crash_plan plan = {.prefix = t->count, .choice = CRASH_KEEP_ALL, .seed = 1};
+    struct crash_disk *d = crash_disk_new(t, &plan);
+    crash_disk_write(d, path);
+    crash_disk_free(d);
+}
+
 static bool file_is(const struct image *m, int fd)
 {
     uint8_t block[BLOCK];
@@ -471,4 +479,10 @@ void crash_quiet(bool quiet)
         dup2(kept, STDERR_FILENO);
         close(steal_fd(&kept));
     }
+}
+
+uint64_t crash_setting(const char *name, uint64_t fallback)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : fallback;
 }

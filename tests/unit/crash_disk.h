@@ -56,11 +56,16 @@ size_t crash_disk_pending(const struct crash_disk *d);
 
 /* Makes the folder PATH anew, with what D holds. */
 void crash_disk_write(const struct crash_disk *d, const char *path);
-/* Does PATH hold just that? */
+/* Likewise, with all that T has done. */
+void crash_disk_restore(const struct crash_trace *t, const char *path);
+/* Does PATH hold just what D holds? */
 bool crash_disk_is(const struct crash_disk *d, const char *path);
 
 /* Numbers from a seed other than 0 (xorshift64*). */
 uint64_t crash_random(uint64_t *state);
+
+/* A number from the environment. */
+uint64_t crash_setting(const char *name, uint64_t fallback);
 
 /* While QUIET nothing is shown on standard error. */
 void crash_quiet(bool quiet);

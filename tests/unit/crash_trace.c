@@ -1,61 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Files are known by device and inode number, so that it does not matter by which path or
- * descriptor they are reached; a number is given to a new file when it is created, because the file
- * system uses inode numbers again.
- *
- * The calls are wrapped under the names that they have with 64 bit offsets, which the whole project
- * is compiled with.
- *
- * Names change with `lock` held, so that their order here is that on the disk. A write is noted
- * before it is done, and is covered only by a flush that began after its end. */
-#include "tests/unit/crash_trace.h"
+/* The trace itself, and how one is made of a tree that is there. No state: who records guards it.
+ */
+#include "tests/unit/crash_trace_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <uthash.h>
-
 #include "isrfs/base/cleanup.h"
 
-struct known {
-    struct {
-        dev_t dev;
-        ino_t ino;
-    } key;
-    unsigned node;
-    UT_hash_handle hh;
-};
-
-static struct {
-    pthread_mutex_t lock;
-    struct crash_trace *trace; /* lock; NULL: nothing is recorded */
-    struct known *known;       /* lock */
-    long left;                 /* lock; operations before the process is killed; -1: it is not */
-} recorder = {.lock = PTHREAD_MUTEX_INITIALIZER, .left = -1};
-
-static void give_up(const char *what)
+void crash_trace_give_up(const char *what)
 {
     fprintf(stderr, "crash_trace: %s: %s\n", what, strerror(errno));
     abort();
 }
 
-/* --- the trace, with the lock --- */
-
-static struct crash_op *add_op(struct crash_trace *t, enum crash_kind kind, unsigned node)
+struct crash_op *crash_trace_add(struct crash_trace *t, enum crash_kind kind, unsigned node)
 {
     if (t->count == t->room) {
         t->room = t->room ? 2 * t->room : 256;
         t->ops = reallocarray(t->ops, t->room, sizeof *t->ops);
         if (!t->ops)
-            give_up("operations");
+            crash_trace_give_up("operations");
     }
     struct crash_op *op = &t->ops[t->count++];
     *op = (struct crash_op){.kind = kind, .node = node, .done = t->count};
@@ -69,7 +40,7 @@ static unsigned add_node(struct crash_trace *t, const struct stat *st, unsigned 
         t->node_room = t->node_room ? 2 * t->node_room : 64;
         t->nodes = reallocarray(t->nodes, t->node_room, sizeof *t->nodes);
         if (!t->nodes)
-            give_up("nodes");
+            crash_trace_give_up("nodes");
     }
     unsigned number = (unsigned)t->node_count++;
     struct crash_node *n = &t->nodes[number];
@@ -77,30 +48,6 @@ static unsigned add_node(struct crash_trace *t, const struct stat *st, unsigned 
     if (number > 0) /* the root has no name */
         snprintf(n->top, sizeof n->top, "%s", folder ? t->nodes[folder].top : name);
     return number;
-}
-
-static struct known *find(const struct stat *st)
-{
-    struct known probe, *found;
-    memset(&probe, 0, sizeof probe);
-    probe.key.dev = st->st_dev;
-    probe.key.ino = st->st_ino;
-    HASH_FIND(hh, recorder.known, &probe.key, sizeof probe.key, found);
-    return found;
-}
-
-static void know(const struct stat *st, unsigned node)
-{
-    struct known *k = find(st);
-    if (!k) {
-        k = calloc(1, sizeof *k);
-        if (!k)
-            give_up("nodes");
-        k->key.dev = st->st_dev;
-        k->key.ino = st->st_ino;
-        HASH_ADD(hh, recorder.known, key, sizeof k->key, k);
-    }
-    k->node = node;
 }
 
 static bool all_zero(const uint8_t *data, size_t size)
@@ -114,39 +61,36 @@ static void note_room(struct crash_trace *t, unsigned node, uint64_t end)
         t->nodes[node].room = end;
 }
 
-static void note_write(struct crash_trace *t, unsigned node, const void *data, size_t size,
-                       uint64_t offset)
+void crash_trace_add_write(struct crash_trace *t, unsigned node, const void *data, size_t size,
+                           uint64_t offset)
 {
-    struct crash_op *op = add_op(t, CRASH_WRITE, node);
+    struct crash_op *op = crash_trace_add(t, CRASH_WRITE, node);
     op->offset = offset;
     op->size = size;
     if (!all_zero(data, size)) {
         op->data = malloc(size);
         if (!op->data)
-            give_up("data");
+            crash_trace_give_up("data");
         memcpy(op->data, data, size);
     }
     note_room(t, node, offset + size);
 }
 
-static void note_size(struct crash_trace *t, enum crash_kind kind, unsigned node, uint64_t size)
+void crash_trace_add_size(struct crash_trace *t, enum crash_kind kind, unsigned node, uint64_t size)
 {
-    add_op(t, kind, node)->offset = size;
+    crash_trace_add(t, kind, node)->offset = size;
     note_room(t, node, size);
 }
 
-static void note_create(struct crash_trace *t, unsigned folder, const char *name,
-                        const struct stat *st, bool recorded)
+unsigned crash_trace_add_create(struct crash_trace *t, unsigned folder, const char *name,
+                                const struct stat *st)
 {
     unsigned node = add_node(t, st, folder, name);
-    if (recorded)
-        know(st, node);
-    struct crash_op *op = add_op(t, CRASH_CREATE, node);
+    struct crash_op *op = crash_trace_add(t, CRASH_CREATE, node);
     op->folder = folder;
     op->name = strdup(name);
+    return node;
 }
-
-/* --- what is there at first --- */
 
 static void read_data(struct crash_trace *t, unsigned node, int fd, uint64_t size)
 {
@@ -156,29 +100,30 @@ static void read_data(struct crash_trace *t, unsigned node, int fd, uint64_t siz
         if (n <= 0)
             break;
         if (!all_zero(data, (size_t)n))
-            note_write(t, node, data, (size_t)n, (uint64_t)at);
+            crash_trace_add_write(t, node, data, (size_t)n, (uint64_t)at);
         at += n;
     }
-    note_size(t, CRASH_RESIZE, node, size);
+    crash_trace_add_size(t, CRASH_RESIZE, node, size);
 }
 
-static void read_folder(struct crash_trace *t, unsigned folder, int dirfd, bool recorded)
+static void read_folder(struct crash_trace *t, unsigned folder, int dirfd, crash_trace_seen seen)
 {
     int own = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = own < 0 ? NULL : fdopendir(own);
     if (!dir)
-        give_up("folder");
+        crash_trace_give_up("folder");
     for (const struct dirent *e; (e = readdir(dir));) {
         struct stat st;
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
         int fd = openat(dirfd, e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
-            give_up(e->d_name);
-        note_create(t, folder, e->d_name, &st, recorded);
-        unsigned node = (unsigned)t->node_count - 1;
+            crash_trace_give_up(e->d_name);
+        unsigned node = crash_trace_add_create(t, folder, e->d_name, &st);
+        if (seen)
+            seen(&st, node);
         if (S_ISDIR(st.st_mode))
-            read_folder(t, node, fd, recorded);
+            read_folder(t, node, fd, seen);
         else
             read_data(t, node, fd, (uint64_t)st.st_size);
         close(fd);
@@ -186,29 +131,17 @@ static void read_folder(struct crash_trace *t, unsigned folder, int dirfd, bool 
     closedir(dir);
 }
 
-static void forget_known(void)
-{
-    struct known *k, *next;
-    HASH_ITER(hh, recorder.known, k, next)
-    {
-        HASH_DEL(recorder.known, k);
-        free(k);
-    }
-}
-
-static struct crash_trace *read_tree(const char *path, bool recorded)
+struct crash_trace *crash_trace_read_tree(const char *path, crash_trace_seen seen)
 {
     struct crash_trace *t = calloc(1, sizeof *t);
     struct stat st;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!t || fd < 0 || fstat(fd, &st) < 0)
-        give_up(path);
+        crash_trace_give_up(path);
     unsigned root = add_node(t, &st, 0, "");
-    if (recorded) {
-        forget_known();
-        know(&st, root);
-    }
-    read_folder(t, root, fd, recorded);
+    if (seen)
+        seen(&st, root);
+    read_folder(t, root, fd, seen);
     close(fd);
     t->initial = t->count;
     return t;
@@ -216,21 +149,7 @@ static struct crash_trace *read_tree(const char *path, bool recorded)
 
 struct crash_trace *crash_trace_read(const char *path)
 {
-    LOCK_SCOPE(&recorder.lock);
-    return read_tree(path, false);
-}
-
-void crash_trace_start(const char *path)
-{
-    LOCK_SCOPE(&recorder.lock);
-    recorder.trace = read_tree(path, true);
-}
-
-struct crash_trace *crash_trace_stop(void)
-{
-    LOCK_SCOPE(&recorder.lock);
-    forget_known();
-    return steal_ptr(recorder.trace);
+    return crash_trace_read_tree(path, NULL);
 }
 
 void crash_trace_free(struct crash_trace *t)
@@ -245,30 +164,6 @@ void crash_trace_free(struct crash_trace *t)
     free(t->ops);
     free(t->nodes);
     free(t);
-}
-
-void crash_trace_kill_after(long count)
-{
-    LOCK_SCOPE(&recorder.lock);
-    recorder.left = count;
-}
-
-bool crash_trace_is_killed(void)
-{
-    LOCK_SCOPE(&recorder.lock);
-    return recorder.left == 0;
-}
-
-void crash_trace_revive(void)
-{
-    crash_trace_kill_after(-1);
-}
-
-void crash_trace_mark(long value)
-{
-    LOCK_SCOPE(&recorder.lock);
-    if (recorder.trace)
-        add_op(recorder.trace, CRASH_MARK, 0)->mark = value;
 }
 
 void crash_trace_print(const struct crash_trace *t, size_t end)
@@ -286,252 +181,4 @@ void crash_trace_print(const struct crash_trace *t, size_t end)
             printf(" %ld", op->mark);
         printf("\n");
     }
-}
-
-/* --- the system calls --- */
-
-int __real_openat64(int dirfd, const char *path, int flags, ...);
-int __real_fsync(int fd);
-int __real_fdatasync(int fd);
-int __real_syncfs(int fd);
-int __real_ftruncate64(int fd, off_t size);
-int __real_fallocate64(int fd, int mode, off_t offset, off_t size);
-int __real_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to);
-int __real_unlinkat(int dirfd, const char *path, int flags);
-int __real_mkdirat(int dirfd, const char *path, mode_t mode);
-ssize_t __real_write(int fd, const void *data, size_t size);
-ssize_t __real_pwrite64(int fd, const void *data, size_t size, off_t offset);
-
-int __wrap_openat64(int dirfd, const char *path, int flags, ...);
-int __wrap_fsync(int fd);
-int __wrap_fdatasync(int fd);
-int __wrap_syncfs(int fd);
-int __wrap_ftruncate64(int fd, off_t size);
-int __wrap_fallocate64(int fd, int mode, off_t offset, off_t size);
-int __wrap_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to);
-int __wrap_unlinkat(int dirfd, const char *path, int flags);
-int __wrap_mkdirat(int dirfd, const char *path, mode_t mode);
-ssize_t __wrap_write(int fd, const void *data, size_t size);
-ssize_t __wrap_pwrite64(int fd, const void *data, size_t size, off_t offset);
-
-/* With the lock: an operation on something that is recorded is to begin. True, with errno: the
- * process has been killed. */
-static bool killed(void)
-{
-    if (recorder.left == 0) {
-        errno = EIO;
-        return true;
-    }
-    if (recorder.left > 0)
-        recorder.left--;
-    return false;
-}
-
-/* With the lock: is the file of this descriptor recorded? */
-static bool node_of(int fd, unsigned *ret)
-{
-    int saved = errno;
-    struct stat st;
-    const struct known *k = recorder.trace && fstat(fd, &st) == 0 ? find(&st) : NULL;
-    errno = saved;
-    if (k)
-        *ret = k->node;
-    return k;
-}
-
-/* With the lock: the folder in which PATH lies, and the last part of PATH. */
-static bool folder_of(int dirfd, const char *path, unsigned *ret_folder, const char **ret_name)
-{
-    const char *slash = strrchr(path, '/');
-    *ret_name = slash ? slash + 1 : path;
-    if (!recorder.trace)
-        return false;
-    CLEANUP_FREE char *folder =
-        slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    struct stat st;
-    const struct known *k = folder && fstatat(dirfd, folder, &st, 0) == 0 ? find(&st) : NULL;
-    if (k)
-        *ret_folder = k->node;
-    return k;
-}
-
-int __wrap_openat64(int dirfd, const char *path, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    if (!(flags & (O_CREAT | O_TRUNC)))
-        return __real_openat64(dirfd, path, flags, mode);
-    LOCK_SCOPE(&recorder.lock);
-    struct stat st;
-    unsigned folder, node;
-    const char *name;
-    bool recorded = folder_of(dirfd, path, &folder, &name);
-    bool there = fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    if (recorded && killed())
-        return -1;
-    int fd = __real_openat64(dirfd, path, flags, mode);
-    if (fd < 0 || !recorded || fstat(fd, &st) < 0)
-        return fd;
-    if (!there)
-        note_create(recorder.trace, folder, name, &st, true);
-    else if (flags & O_TRUNC && node_of(fd, &node))
-        note_size(recorder.trace, CRASH_RESIZE, node, 0);
-    return fd;
-}
-
-int __wrap_mkdirat(int dirfd, const char *path, mode_t mode)
-{
-    LOCK_SCOPE(&recorder.lock);
-    struct stat st;
-    unsigned folder;
-    const char *name;
-    bool recorded = folder_of(dirfd, path, &folder, &name);
-    if (recorded && killed())
-        return -1;
-    int r = __real_mkdirat(dirfd, path, mode);
-    if (r == 0 && recorded && fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        note_create(recorder.trace, folder, name, &st, true);
-    return r;
-}
-
-int __wrap_renameat(int from_dirfd, const char *from, int to_dirfd, const char *to)
-{
-    LOCK_SCOPE(&recorder.lock);
-    struct stat st;
-    unsigned folder, folder2;
-    const char *name, *name2;
-    bool recorded = folder_of(from_dirfd, from, &folder, &name) &&
-                    folder_of(to_dirfd, to, &folder2, &name2) &&
-                    fstatat(from_dirfd, from, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    if (recorded && killed())
-        return -1;
-    int r = __real_renameat(from_dirfd, from, to_dirfd, to);
-    if (r == 0 && recorded) {
-        struct crash_op *op = add_op(recorder.trace, CRASH_RENAME, find(&st)->node);
-        op->folder = folder;
-        op->name = strdup(name);
-        op->folder2 = folder2;
-        op->name2 = strdup(name2);
-    }
-    return r;
-}
-
-int __wrap_unlinkat(int dirfd, const char *path, int flags)
-{
-    LOCK_SCOPE(&recorder.lock);
-    struct stat st;
-    unsigned folder;
-    const char *name;
-    bool recorded = folder_of(dirfd, path, &folder, &name) &&
-                    fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    if (recorded && killed())
-        return -1;
-    int r = __real_unlinkat(dirfd, path, flags);
-    if (r == 0 && recorded) {
-        struct crash_op *op = add_op(recorder.trace, CRASH_UNLINK, find(&st)->node);
-        op->folder = folder;
-        op->name = strdup(name);
-    }
-    return r;
-}
-
-#define NOT_RECORDED SIZE_MAX
-#define KILLED       (SIZE_MAX - 1)
-
-/* OFFSET -1: where the descriptor stands, or the end. Gives the operation's number. */
-static size_t begin_write(int fd, const void *data, size_t size, off_t offset)
-{
-    LOCK_SCOPE(&recorder.lock);
-    unsigned node;
-    if (size == 0 || !node_of(fd, &node))
-        return NOT_RECORDED;
-    if (killed())
-        return KILLED;
-    if (offset < 0)
-        offset = lseek(fd, 0, fcntl(fd, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR);
-    note_write(recorder.trace, node, data, size, (uint64_t)offset);
-    size_t number = recorder.trace->count - 1;
-    recorder.trace->ops[number].done = SIZE_MAX;
-    return number;
-}
-
-static ssize_t end_write(size_t number, ssize_t result)
-{
-    LOCK_SCOPE(&recorder.lock);
-    if (number != NOT_RECORDED && recorder.trace)
-        recorder.trace->ops[number].done = recorder.trace->count;
-    return result;
-}
-
-ssize_t __wrap_write(int fd, const void *data, size_t size)
-{
-    size_t number = begin_write(fd, data, size, -1);
-    return number == KILLED ? -1 : end_write(number, __real_write(fd, data, size));
-}
-
-ssize_t __wrap_pwrite64(int fd, const void *data, size_t size, off_t offset)
-{
-    size_t number = begin_write(fd, data, size, offset);
-    return number == KILLED ? -1 : end_write(number, __real_pwrite64(fd, data, size, offset));
-}
-
-int __wrap_ftruncate64(int fd, off_t size)
-{
-    LOCK_SCOPE(&recorder.lock);
-    unsigned node;
-    bool recorded = node_of(fd, &node);
-    if (recorded && killed())
-        return -1;
-    int r = __real_ftruncate64(fd, size);
-    if (r == 0 && recorded)
-        note_size(recorder.trace, CRASH_RESIZE, node, (uint64_t)size);
-    return r;
-}
-
-int __wrap_fallocate64(int fd, int mode, off_t offset, off_t size)
-{
-    LOCK_SCOPE(&recorder.lock);
-    unsigned node;
-    bool recorded = node_of(fd, &node);
-    if (recorded && killed())
-        return -1;
-    int r = __real_fallocate64(fd, mode, offset, size);
-    if (r < 0 || !recorded)
-        return r;
-    if (mode != 0) {
-        errno = EOPNOTSUPP;
-        give_up("fallocate of that mode");
-    }
-    note_size(recorder.trace, CRASH_ALLOCATE, node, (uint64_t)(offset + size));
-    return r;
-}
-
-/* Only said to be done: what comes before it counts as being on the disk. */
-static int flush(int fd, enum crash_kind kind, bool data_only)
-{
-    LOCK_SCOPE(&recorder.lock);
-    unsigned node;
-    if (!node_of(fd, &node))
-        return 0;
-    if (killed())
-        return -1;
-    add_op(recorder.trace, kind, node)->data_only = data_only;
-    return 0;
-}
-
-int __wrap_fsync(int fd)
-{
-    return flush(fd, CRASH_FLUSH, false);
-}
-
-int __wrap_fdatasync(int fd)
-{
-    return flush(fd, CRASH_FLUSH, true);
-}
-
-int __wrap_syncfs(int fd)
-{
-    return flush(fd, CRASH_FLUSH_ALL, false);
 }

@@ -71,6 +71,10 @@ void crash_trace_revive(void);
 struct crash_trace *crash_trace_read(const char *path);
 void crash_trace_free(struct crash_trace *t);
 
+/* The next fsync or fdatasync of a file fails, once. As some kernels do, what it should have
+ * brought to the disk counts as clean from then on: no later flush covers it. */
+void crash_trace_fail_flush(void);
+
 /* Shows the operations up to the number END, for people. */
 void crash_trace_print(const struct crash_trace *t, size_t end);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The promise of the site log when the power goes: a process writes, keeps, commits, is killed and
- * starts again; all that it asks of the disk is recorded, and a crash is simulated before each
- * operation, with what was not flushed there or not (crash_disk.h). What is recovered must be the
- * parcel as it was at some moment not before the last fsync that had returned.
+/* The promise of the site log when the power goes: a process writes, keeps, commits, has flushes
+ * that fail, is killed and starts again; all that it asks of the disk is recorded, and a crash is
+ * simulated before each operation, with what was not flushed there or not (crash_disk.h). What is
+ * recovered must be the parcel as it was at some moment not before the last fsync that returned.
  *
  * CRASH_SEED=N   another workload       CRASH_FULL=1   many more states, for about ten minutes */
 #include <fcntl.h>
@@ -163,9 +163,11 @@ static void run_workload(struct world *w)
             restart(w);
         } else if (what == 0) {
             crash_trace_kill_after((long)(crash_random(&w->random) % 16));
-        } else if (what < 5) {
+        } else if (what < 6) {
+            if (what == 5)
+                crash_trace_fail_flush();
             int r = what == 1 ? commit(w) : keep(w);
-            assert_true(r == 0 || crash_trace_is_killed());
+            assert_true(r == 0 || what == 5 || crash_trace_is_killed());
             if (r == 0)
                 crash_history_acknowledge(&w->history);
         } else {
@@ -311,12 +313,6 @@ static struct tally crash_everywhere(struct world *w, enum crash_fault fault, un
 
 /* --- tests --- */
 
-static uint64_t number_from(const char *name, uint64_t fallback)
-{
-    const char *text = getenv(name);
-    return text && *text ? strtoull(text, NULL, 10) : fallback;
-}
-
 static int setup(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
@@ -330,8 +326,8 @@ static int setup(void **state)
     w->secret.bytes[0] = 3;
     w->model = calloc(1, sizeof *w->model);
     w->found = calloc(1, sizeof *w->found);
-    w->seed = number_from("CRASH_SEED", 20041101);
-    w->full = number_from("CRASH_FULL", 0) != 0;
+    w->seed = crash_setting("CRASH_SEED", 20041101);
+    w->full = crash_setting("CRASH_FULL", 0) != 0;
     w->random = w->seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     catalog_init_json();
     crash_history_init(&w->history, crash_model_digest(w->model));

@@ -113,7 +113,7 @@ static void find_flushes(struct crash_disk *d)
 {
     for (size_t i = 0; i < d->plan.prefix; i++) {
         const struct crash_op *op = &d->trace->ops[i];
-        if (op->kind == CRASH_FLUSH && !is_left_out(d, op))
+        if (op->kind == CRASH_FLUSH && (i < d->plan.fault_from || !is_left_out(d, op)))
             d->flushed[op->node] = i;
         else if (op->kind == CRASH_FLUSH_ALL)
             d->all_flushed = i;

@@ -38,8 +38,9 @@ struct crash_plan {
     size_t prefix; /* the crash is before this operation of the trace */
     enum crash_choice choice;
     enum crash_fault fault;
-    const char *only; /* only the machine whose files have this first part in their path crashes
-                         (the others keep all); NULL: all */
+    size_t fault_from; /* the operation from which on it is there */
+    const char *only;  /* only the machine whose files have this first part in their path crashes
+                          (the others keep all); NULL: all */
     uint64_t seed;
 };
 

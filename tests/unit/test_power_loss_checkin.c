@@ -11,7 +11,7 @@
  * The site and the home are what is recorded. The lock server is a third machine, which does not
  * crash here: what it said to each command is kept beside the trace, and put back.
  *
- * CRASH_SEED=N   another workload       CRASH_FULL=1   every operation, in ten minutes or so */
+ * CRASH_SEED=N   another workload       CRASH_FULL=1   more states, in ten minutes or so */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,8 +33,6 @@
 #include "tests/unit/crash_disk.h"
 #include "tests/unit/crash_history.h"
 #include "tests/unit/crash_model.h"
-
-#define STATES_RECOVERED 12 /* one in so many states has crashes in its recovery, too */
 
 /* What the lock server had said when it was left; the history's event is the number of one. */
 struct answer {
@@ -61,7 +59,6 @@ struct world {
 };
 
 static struct world *world; /* for the calls that the linker brings here */
-
 /* --- the lock server --- */
 
 static void note_answer(struct world *w, uint64_t versions, bool held)
@@ -71,7 +68,6 @@ static void note_answer(struct world *w, uint64_t versions, bool held)
     w->answers[w->answer_count] = (struct answer){crash_trace_read(w->server), versions, held};
     crash_history_event(&w->history, w->answer_count++);
 }
-
 /* A process that was killed says nothing to the server. */
 #define ASK(name, params, args, new_versions, new_held)                                            \
     int __real_lockclient_##name params;                                                           \
@@ -81,8 +77,6 @@ static void note_answer(struct world *w, uint64_t versions, bool held)
         if (crash_trace_is_killed())                                                               \
             return -EHOSTUNREACH;                                                                  \
         int r = __real_lockclient_##name args;                                                     \
-        const struct answer last = world->answers[world->history.now.event];                       \
-        (void)last;                                                                                \
         if (r == 0 && world->recording)                                                            \
             note_answer(world, new_versions, new_held);                                            \
         return r;                                                                                  \
@@ -94,14 +88,15 @@ ASK(create,
 ASK(acquire,
     (struct lockclient * lc, const char *parcel, const char *nonce, struct lockclient_lock **ret,
      struct lockclient_holder *ret_holder, struct lockclient_error *error),
-    (lc, parcel, nonce, ret, ret_holder, error), last.versions, true)
+    (lc, parcel, nonce, ret, ret_holder, error), world->answers[world->history.now.event].versions,
+    true)
 ASK(publish,
     (struct lockclient * lc, const char *parcel, const char *nonce,
      const struct lockclient_publish *p, struct lockclient_error *error),
     (lc, parcel, nonce, p, error), p->base + 1, !p->release)
 ASK(release,
     (struct lockclient * lc, const char *parcel, const char *nonce, struct lockclient_error *error),
-    (lc, parcel, nonce, error), last.versions, false)
+    (lc, parcel, nonce, error), world->answers[world->history.now.event].versions, false)
 
 /* --- what the site does --- */
 
@@ -257,7 +252,6 @@ static struct crash_trace *record(struct world *w, void (*fn)(struct world *w))
 }
 
 /* --- checking --- */
-
 static bool wrong(struct world *w, const char *what, const char *why)
 {
     snprintf(w->why, sizeof w->why, "%.64s: %.1000s", what, why);
@@ -353,8 +347,7 @@ static void build(struct world *w, const struct crash_trace *t, const struct cra
 
 static void finish_recorded(struct world *w)
 {
-    struct failure failure = {0};
-    (void)finish(w, true, &failure);
+    (void)finish(w, true, &(struct failure){0});
 }
 
 /* A crash in what isr ci does to the state that lies there now. */
@@ -380,7 +373,7 @@ static void crash_once(struct world *w, struct tally *y, const struct crash_plan
     const struct crash_mark *at = crash_history_at(&w->history, w->trace, plan->prefix);
     build(w, w->trace, plan);
     count(w, y, w->trace, plan, at);
-    if (plan->fault == CRASH_NO_FAULT && y->states % STATES_RECOVERED == 0) {
+    if (plan->fault == CRASH_NO_FAULT && y->states % 12 == 0) {
         build(w, w->trace, plan);
         crash_recovery(w, y, at);
     }
@@ -460,14 +453,18 @@ static void a_power_loss_at_any_operation_loses_no_version_and_no_fsync(void **s
     }
 }
 
-/* A flush is left out: this has to be noticed. */
+/* A flush is left out once the parcel has been imported: this has to be noticed. */
 static void finds_fault(struct world *w, enum crash_fault fault)
 {
     struct tally y = {0};
+    size_t imported = 0;
+    for (const struct crash_mark *m = NULL; !m || w->answers[m->event].versions == 0; imported++)
+        m = crash_history_at(&w->history, w->trace, imported);
     crash_quiet(true); /* what is broken is also logged */
-    while (y.broken == 0 && y.states < 100) {
-        struct crash_plan plan = make_plan(w, w->trace, w->trace->count / 4);
+    while (y.broken == 0 && y.states < 150) {
+        struct crash_plan plan = make_plan(w, w->trace, imported);
         plan.fault = fault;
+        plan.fault_from = imported;
         crash_once(w, &y, &plan);
     }
     crash_quiet(false);

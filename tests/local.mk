@@ -4,6 +4,7 @@ include tests/ssh.mk
 include tests/store.mk
 include tests/keyring.mk
 include tests/parcel.mk
+include tests/crash.mk
 include tests/remote.mk
 include tests/sync.mk
 include tests/vmm.mk

@@ -273,9 +273,11 @@ static int check_first(const struct site_log *l)
 static int open_folder(struct site_log *l, const struct site_log_config *config)
 {
     int r = io_mkdir(config->dirfd, config->folder, 0700);
-    if (r == 0)
-        r = io_fsync_dir(config->dirfd, ".");
     if (r < 0 && r != -EEXIST)
+        return r;
+    /* also if it is there: who made it may have been killed before this */
+    r = io_fsync_dir(config->dirfd, ".");
+    if (r < 0)
         return r;
     l->dirfd =
         openat(config->dirfd, config->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -4,8 +4,8 @@
  * end each segment must have at least that many good records; what is missing beyond is the torn
  * end of a crash.
  *
- * The files are flushed once more at the end: what could be read now must not vanish in the next
- * crash, because this process will build upon it. */
+ * The files and their folder are flushed once more: what could be read now must not vanish in the
+ * next crash, because this process will build upon it. */
 #include "isrfs/parcel/site_log_scan.h"
 
 #include <inttypes.h>
@@ -162,6 +162,7 @@ int site_log_scan(const struct segment_keys *keys, int dirfd,
     struct visit visit = {fn, ctx};
     struct scan_result result = {0};
     int r = open_segments(keys, dirfd, &s);
+    r = r < 0 ? r : io_fsync_dir(dirfd, ".");
     for (size_t i = 0; r == 0 && i < s.count; i++)
         r = read_segment(keys, &s, &s.all[i], &visit, &result);
     r = r < 0 ? r : check_promises(&s);

@@ -20,11 +20,12 @@ enum folder_fanout folder_fanout_for(uint64_t bytes)
                                  : FOLDER_FANOUT_2_2;
 }
 
+/* 1 for any name but that of a marker that was being written when its maker was killed. */
 static int any_name(void *ctx, const char *name)
 {
     (void)ctx;
-    (void)name;
-    return 1;
+    uint8_t random[8];
+    return strncmp(name, ".tmp-", 5) != 0 || hex_decode(random, sizeof random, name + 5) < 0;
 }
 
 /* -EEXIST with the uuid if PATH is a store, -ENOTEMPTY if it is anything but an empty folder. */
@@ -65,10 +66,18 @@ static int check_mine(const char *path, char uuid[STORE_UUID_HEX + 1])
     return -EEXIST;
 }
 
+/* The store's own name, also if another made it: who did may have been killed before this. */
+static int flush_name(const char *path)
+{
+    CLEANUP_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = dir < 0 ? -errno : io_fsync_dir(dir, "..");
+    /* the parent is not ours to flush, or its file system knows no such thing */
+    return r == -EINVAL || r == -EACCES ? 0 : r;
+}
+
 int folder_create(const char *path, enum folder_fanout fanout, char ret_uuid[STORE_UUID_HEX + 1])
 {
     int r = io_mkdir(AT_FDCWD, path, 0777);
-    bool made = r == 0;
     if (r == -EEXIST)
         r = check_free(path, ret_uuid);
     CLEANUP_CLOSE int dir = r < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -76,10 +85,9 @@ int folder_create(const char *path, enum folder_fanout fanout, char ret_uuid[STO
         r = -errno;
     if (r == 0)
         r = write_marker(dir, fanout, ret_uuid);
-    if (r == 0 && made) {
-        r = io_fsync_dir(dir, "..");
-        if (r == -EINVAL || r == -EACCES)
-            r = 0; /* the parent is not ours to flush, or its file system knows no such thing */
+    if (r == 0 || r == -EEXIST) {
+        int flushed = flush_name(path);
+        r = flushed < 0 ? flushed : r;
     }
     if (r == 0)
         r = check_mine(path, ret_uuid);

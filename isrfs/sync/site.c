@@ -279,6 +279,21 @@ static int write_note(const char *path, const struct source *source)
     return r < 0 ? r : io_replace(AT_FDCWD, path, text.data, text.size, 0600, true);
 }
 
+/* Whatever is flushed in the parcel's folder would be lost with a name above it: those of the
+ * folder itself, of the server's, of PARCELS and of the state folder. Also if they were there: who
+ * made them may have been killed before this. */
+static int flush_names(const struct site *s, const char *path)
+{
+    CLEANUP_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = dir < 0 ? -errno : io_fsync_dir(dir, "..");
+    r = r < 0 ? r : io_fsync_dir(dir, "../..");
+    r = r < 0 ? r : io_fsync_dir(s->fd, ".");
+    if (r < 0)
+        return r;
+    r = io_fsync_dir(s->fd, "..");
+    return r == -EACCES || r == -EINVAL ? 0 : r; /* not ours to flush, or it need not be */
+}
+
 int site_make_parcel_folder(const struct site *s, const struct source *source)
 {
     CLEANUP_FREE char *path = site_parcel_path(s, source);
@@ -293,7 +308,7 @@ int site_make_parcel_folder(const struct site *s, const struct source *source)
     int r = io_mkdir_parents(AT_FDCWD, path, 0700);
     if (r == 0 && faccessat(AT_FDCWD, note, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
         r = write_note(note, source);
-    return r;
+    return r < 0 ? r : flush_names(s, path);
 }
 
 struct each {

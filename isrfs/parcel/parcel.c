@@ -79,7 +79,8 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
     if (!p->config.cache_bytes)
         p->config.cache_bytes = CACHE_BYTES;
     if (!p->config.dirty_bytes)
-        p->config.dirty_bytes = DIRTY_BYTES;
+        p->config.dirty_bytes =
+            p->config.cache_bytes < DIRTY_BYTES / 2 ? 2 * p->config.cache_bytes : DIRTY_BYTES;
     if (!p->config.prefetch_chunks)
         p->config.prefetch_chunks = PREFETCH_CHUNKS;
     init_locks(p);

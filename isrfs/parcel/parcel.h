@@ -34,7 +34,7 @@ struct parcel_config {
     struct pool *pool;                  /* decodes ahead and encodes side by side */
     struct counters *counters;
     size_t cache_bytes;       /* decoded chunks kept in memory; 0: 128 MiB */
-    size_t dirty_bytes;       /* changed chunks held back in memory; 0: 256 MiB */
+    size_t dirty_bytes;       /* changed chunks held back in memory; 0: twice that, <= 256 MiB */
     unsigned prefetch_chunks; /* how far to decode ahead of a sequential reader; 0: 32 */
 };
 

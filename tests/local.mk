@@ -9,6 +9,7 @@ include tests/sync.mk
 include tests/vmm.mk
 include tests/fuse.mk
 include tests/versions.mk
+include tests/exercise.mk
 
 # What users get, end to end.
 SHELL_TESTS += \

@@ -88,7 +88,7 @@ libexec/ready: $(srcdir)/tests/local.mk
 CLEANFILES += libexec/ready libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child
 
 clean-local:
-	rm -rf tests/work libexec sanitized-thread sanitized-address
+	rm -rf tests/work libexec sanitized-tsan sanitized-asan
 
 # Numbers against a plain file and a bare passthrough; see tests/bench/run.
 EXTRA_DIST += tests/bench/run

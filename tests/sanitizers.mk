@@ -8,9 +8,9 @@ sanitized = $(AM_TESTS_ENVIRONMENT) MAKE='$(MAKE)'; EXERCISE_OPS=$(SANITIZED_OPS
 	export MAKE EXERCISE_OPS; /bin/sh '$(srcdir)/tests/sanitized'
 
 check-tsan:
-	+@$(sanitized) thread -fsanitize=thread $(filter-out $(NOT_FOR_TSAN),$(SANITIZED_TESTS))
+	+@$(sanitized) tsan -fsanitize=thread $(filter-out $(NOT_FOR_TSAN),$(SANITIZED_TESTS))
 check-asan:
-	+@$(sanitized) address '-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+	+@$(sanitized) asan '-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
 		$(SANITIZED_TESTS)
 .PHONY: check-tsan check-asan
 

@@ -85,6 +85,12 @@ static void *kill_later(void *arg)
     return NULL;
 }
 
+/* What the kernel says for a process that is gone, or (EIO) dies while it takes the request. */
+static bool is_end(int r)
+{
+    return r == -ENOTCONN || r == -ECONNABORTED || r == -EIO;
+}
+
 /* Ops until one fails, which it must do before LIMIT; the killer is woken at op AT. */
 static int work(struct target *t, struct shadow *s, struct state *state, struct killer *k,
                 uint64_t at, uint64_t limit)
@@ -97,10 +103,12 @@ static int work(struct target *t, struct shadow *s, struct state *state, struct 
         if (number == at)
             sem_post(&k->begin);
         int r = target_do(t, &op, s, &differs, &found);
-        if (number >= at && (r == -ENOTCONN || r == -ECONNABORTED))
+        if (number >= at && is_end(r))
             return 0;
-        if (r < 0)
+        if (r < 0) {
+            op_print(stderr, &op);
             return r;
+        }
         if (differs != SHADOW_SAME)
             return -EBADMSG;
         shadow_do(s, &op);

@@ -18,10 +18,10 @@
 
 #define PIECE_MAX (2u * CHUNK)
 #define THREADS   4u
-#define ROUNDS    10u
-#define OPS       600u /* of a thread in a round */
+#define ROUNDS    8u
+#define OPS       500u /* of a thread in a round */
 
-#define SECONDS_MAX 300u
+#define SECONDS_MAX 900u
 
 struct worker {
     struct world *world;

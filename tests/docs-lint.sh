@@ -17,7 +17,8 @@ for page in doc/man/*.[1-8]; do
     mandoc -T lint -W warning "$page" || wrong=1
 done
 set --
-for script in scripts/* scripts/lockserver/* tests/*.sh tests/bench/* .ci/run; do
+for script in scripts/* scripts/lockserver/* tests/*.sh tests/sanitized tests/bench/* \
+    .ci/run; do
     [ -f "$script" ] || continue
     case $script in
     *.mk | *.c | *.h) ;;

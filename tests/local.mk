@@ -10,6 +10,7 @@ include tests/sync.mk
 include tests/vmm.mk
 include tests/fuse.mk
 include tests/versions.mk
+include tests/exercise.mk
 
 # What users get, end to end.
 SHELL_TESTS += \
@@ -75,6 +76,8 @@ AM_TESTS_ENVIRONMENT = \
 
 EXTRA_DIST += $(SHELL_TESTS) tests/functions.sh tests/README
 
+include tests/sanitizers.mk
+
 # The helper programs in the shape that they are installed in, so that the programs run from here.
 noinst_DATA = libexec/ready
 libexec/ready: $(srcdir)/tests/local.mk
@@ -87,7 +90,7 @@ libexec/ready: $(srcdir)/tests/local.mk
 CLEANFILES += libexec/ready libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child
 
 clean-local:
-	rm -rf tests/work libexec
+	rm -rf tests/work libexec sanitized-tsan sanitized-asan
 
 # Numbers against a plain file and a bare passthrough; see tests/bench/run.
 EXTRA_DIST += tests/bench/run

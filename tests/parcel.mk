@@ -20,3 +20,12 @@ tests_unit_test_crash_LDADD = $(parcel_test_libs)
 tests_unit_test_crash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_pwrite -Wl,--wrap=io_fsync \
 	-Wl,--wrap=io_fdatasync -Wl,--wrap=io_fsync_dir -Wl,--wrap=io_allocate -Wl,--wrap=io_mkdir \
 	-Wl,--wrap=io_create -Wl,--wrap=io_unlink
+
+# Threads, and a home that fails.
+check_PROGRAMS += tests/unit/test_model
+UNIT_TESTS += tests/unit/test_model
+tests_unit_test_model_SOURCES = tests/unit/test_model.c \
+	tests/unit/model_file.c tests/unit/model_file.h \
+	tests/unit/model_world.c tests/unit/model_world.h
+tests_unit_test_model_LDADD = $(parcel_test_libs)
+tests_unit_test_model_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_error -Wl,--wrap=log_warning

@@ -382,7 +382,6 @@ int parcel_flush(struct parcel *p, struct object_ref *ret_catalog)
 {
     if (!p->config.log)
         return -EROFS;
-    flush_token_take(p);
     int r;
     do {
         r = flush_batch(p, collect_loaded);
@@ -393,15 +392,12 @@ int parcel_flush(struct parcel *p, struct object_ref *ret_catalog)
         p->half_committed = true;
         r = save_catalog(p, ret_catalog);
     }
-    flush_token_give(p);
     return r;
 }
 
 void parcel_committed(struct parcel *p)
 {
-    flush_token_take(p);
     ops_free(ops_take(p));
     journal_forget_attrs(p);
     p->half_committed = false;
-    flush_token_give(p);
 }

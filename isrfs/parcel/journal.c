@@ -313,9 +313,9 @@ int journal_batch(struct parcel *p, bool consistent)
     if (p->half_committed)
         return -EAGAIN;
     CLEANUP(moment_free) struct moment m = {.parcel = p};
-    parcel_freeze(p);
+    parcel_gate_close(p);
     int r = capture(&m);
-    parcel_thaw(p);
+    parcel_gate_open(p);
     if (r == 0 && m.count == 0 && m.operations.size == 0 && p->consistent == consistent)
         return 0;
     r = r < 0 ? r : encode_moment(&m, consistent);

@@ -79,7 +79,8 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
     if (!p->config.cache_bytes)
         p->config.cache_bytes = CACHE_BYTES;
     if (!p->config.dirty_bytes)
-        p->config.dirty_bytes = DIRTY_BYTES;
+        p->config.dirty_bytes =
+            p->config.cache_bytes < DIRTY_BYTES / 2 ? 2 * p->config.cache_bytes : DIRTY_BYTES;
     if (!p->config.prefetch_chunks)
         p->config.prefetch_chunks = PREFETCH_CHUNKS;
     init_locks(p);
@@ -158,7 +159,7 @@ void parcel_gate_leave(struct parcel *p)
         pthread_cond_broadcast(&p->gate.changed);
 }
 
-void parcel_freeze(struct parcel *p)
+void parcel_gate_close(struct parcel *p)
 {
     LOCK_SCOPE(&p->gate.lock);
     while (p->gate.frozen)
@@ -168,11 +169,24 @@ void parcel_freeze(struct parcel *p)
         pthread_cond_wait(&p->gate.changed, &p->gate.lock);
 }
 
-void parcel_thaw(struct parcel *p)
+void parcel_gate_open(struct parcel *p)
 {
     LOCK_SCOPE(&p->gate.lock);
     p->gate.frozen = false;
     pthread_cond_broadcast(&p->gate.changed);
+}
+
+/* The flusher may close the gate; who has closed it must not have to wait for a flusher. */
+void parcel_freeze(struct parcel *p)
+{
+    flush_token_take(p);
+    parcel_gate_close(p);
+}
+
+void parcel_thaw(struct parcel *p)
+{
+    parcel_gate_open(p);
+    flush_token_give(p);
 }
 
 uint64_t parcel_changes(struct parcel *p)

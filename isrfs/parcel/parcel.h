@@ -34,7 +34,7 @@ struct parcel_config {
     struct pool *pool;                  /* decodes ahead and encodes side by side */
     struct counters *counters;
     size_t cache_bytes;       /* decoded chunks kept in memory; 0: 128 MiB */
-    size_t dirty_bytes;       /* changed chunks held back in memory; 0: 256 MiB */
+    size_t dirty_bytes;       /* changed chunks held back in memory; 0: twice that, <= 256 MiB */
     unsigned prefetch_chunks; /* how far to decode ahead of a sequential reader; 0: 32 */
 };
 
@@ -139,7 +139,8 @@ int parcel_settle(struct parcel *p);
 /* For a commit (sync/commit.h, which is the only caller): freeze waits until no change is under way
  * and holds back new ones; flush turns every changed chunk into objects in the log, saves the
  * keyrings and gives the catalog that names them, also in the log; committed says that a root names
- * it in the log; thaw lets changes go on. */
+ * it in the log; thaw lets changes go on. All of it by one thread, flush and committed while
+ * frozen; settle and journal wait until it thaws. */
 void parcel_freeze(struct parcel *p);
 void parcel_thaw(struct parcel *p);
 int parcel_flush(struct parcel *p, struct object_ref *ret_catalog);

@@ -2,9 +2,9 @@
 /* The inside of an open parcel, for the files of this folder only.
  *
  * Lock order (never take an earlier one while holding a later one):
- *   1. gate        not a mutex: writers are counted, a commit waits until there are none (gate.lock
+ *   1. flush token not a mutex: one flusher at a time (p->flush_lock is a leaf)
+ *   2. gate        not a mutex: writers are counted, a flusher waits for them to end (gate.lock
  * is a leaf)
- *   2. flush token not a mutex: one flusher at a time (p->flush_lock is a leaf)
  *   3. p->names    the tree of names, the table of files, reference counts
  *   4. f->lock     one file's size, times, changed chunks, holes
  *   5. p->dirty_lock, and the leaf locks inside keyring, chunk cache, log, pool
@@ -124,6 +124,9 @@ struct parcel {
 /* Begins a change: waits while the parcel is frozen. -EROFS for a read-only parcel. */
 int parcel_gate_enter(struct parcel *p);
 void parcel_gate_leave(struct parcel *p);
+/* As the flusher: waits until no change is under way, and holds back new ones. */
+void parcel_gate_close(struct parcel *p);
+void parcel_gate_open(struct parcel *p);
 
 /* names.c */
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Failures on purpose. Every decision is the next number of one generator (splitmix64) that begins
- * at the seed, so one thread's run can be had again by its seed. The lock guards the generator
- * only. The store below is called by its own methods, so that the damage done here is found by the
- * store_get of whoever uses this store, and nothing is counted twice. */
+ * at the seed, so one thread's run can be had again by its seed. Which objects are gone depends on
+ * seed, id and the number of times that faults were resumed, and so stays the same for a while. The
+ * lock guards the generator only. The store below is called by its own methods, so that the damage
+ * done here is found by the store_get of whoever uses this store, and nothing is counted twice. */
 #include "isrfs/store/faulty.h"
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <time.h>
 
 #include "isrfs/base/cleanup.h"
@@ -17,6 +19,8 @@ struct faulty {
     struct store *below;
     struct faulty_config config;
     atomic_bool calm;
+    _Atomic uint64_t epoch;
+    _Atomic uint64_t failures;
     pthread_mutex_t lock;
     uint64_t state; /* guarded by lock */
 };
@@ -26,18 +30,37 @@ static struct faulty *faulty_of(struct store *s)
     return (struct faulty *)s;
 }
 
-static uint64_t next_random(struct faulty *f)
+static uint64_t mix(uint64_t z)
 {
-    LOCK_SCOPE(&f->lock);
-    uint64_t z = f->state += 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     return z ^ z >> 31;
 }
 
+static uint64_t next_random(struct faulty *f)
+{
+    LOCK_SCOPE(&f->lock);
+    return mix(f->state += 0x9e3779b97f4a7c15u);
+}
+
 static bool chance(struct faulty *f, unsigned per_million)
 {
-    return !atomic_load(&f->calm) && per_million && next_random(f) % 1000000 < per_million;
+    if (atomic_load(&f->calm) || !per_million || next_random(f) % 1000000 >= per_million)
+        return false;
+    atomic_fetch_add(&f->failures, 1);
+    return true;
+}
+
+static bool is_gone(struct faulty *f, const struct object_id *id)
+{
+    if (atomic_load(&f->calm) || !f->config.gone)
+        return false;
+    uint64_t word;
+    memcpy(&word, id->bytes, sizeof word);
+    if (mix(mix(word ^ f->config.seed) + atomic_load(&f->epoch)) % 1000000 >= f->config.gone)
+        return false;
+    atomic_fetch_add(&f->failures, 1);
+    return true;
 }
 
 /* What every call may meet first. */
@@ -59,7 +82,7 @@ static int faulty_get(struct store *s, const struct object_id *id, struct buffer
         return r;
     if (chance(f, f->config.get_error))
         return -EIO;
-    if (chance(f, f->config.get_missing))
+    if (chance(f, f->config.get_missing) || is_gone(f, id))
         return -ENOENT;
     r = f->below->ops->get(f->below, id, out);
     if (r < 0 || out->size == 0)
@@ -79,18 +102,31 @@ static int enter_write(struct faulty *f)
     return r < 0 ? r : chance(f, f->config.put_error) ? -EIO : 0;
 }
 
+/* As a machine that went down leaves it: a store below takes what it was given for good until its
+ * next barrier. */
+static int put_torn(struct faulty *f, const struct object_id *id, const void *object, size_t size)
+{
+    int r = f->below->ops->put(f->below, id, object, 1 + next_random(f) % size);
+    if (r == 0 && f->below->ops->barrier)
+        r = f->below->ops->barrier(f->below);
+    return r < 0 ? r : -EIO;
+}
+
 static int faulty_put(struct store *s, const struct object_id *id, const void *object, size_t size)
 {
     struct faulty *f = faulty_of(s);
     int r = enter_write(f);
-    return r < 0 ? r : f->below->ops->put(f->below, id, object, size);
+    if (r < 0)
+        return r;
+    return chance(f, f->config.put_torn) ? put_torn(f, id, object, size)
+                                         : f->below->ops->put(f->below, id, object, size);
 }
 
 static int faulty_has(struct store *s, const struct object_id *id)
 {
     struct faulty *f = faulty_of(s);
     int r = enter(f);
-    return r < 0 ? r : f->below->ops->has(f->below, id);
+    return r < 0 ? r : is_gone(f, id) ? 0 : f->below->ops->has(f->below, id);
 }
 
 static int faulty_barrier(struct store *s)
@@ -174,6 +210,8 @@ struct store *faulty_new(struct store *below, const struct faulty_config *config
     f->config = *config;
     f->state = config->seed;
     atomic_init(&f->calm, false);
+    atomic_init(&f->epoch, 0);
+    atomic_init(&f->failures, 0);
     pthread_mutex_init(&f->lock, NULL);
     return &f->base;
 }
@@ -181,4 +219,15 @@ struct store *faulty_new(struct store *below, const struct faulty_config *config
 void faulty_calm(struct store *s)
 {
     atomic_store(&faulty_of(s)->calm, true);
+}
+
+void faulty_resume(struct store *s)
+{
+    atomic_fetch_add(&faulty_of(s)->epoch, 1);
+    atomic_store(&faulty_of(s)->calm, false);
+}
+
+uint64_t faulty_failures(struct store *s)
+{
+    return atomic_load(&faulty_of(s)->failures);
 }

@@ -209,6 +209,7 @@ int main(void)
         log_error("no thread can be had: %s", strerror(r));
         return 1;
     }
+    pthread_detach(opener);
     do {
         n = remote_protocol_receive(CONTROL, message, sizeof message, 0, NULL, 0, NULL);
     } while (n > 0);

@@ -241,6 +241,8 @@ static int set_up(struct remote *r, const struct remote_config *config)
     struct remote_keeper *k = &r->keeper;
     k->hello.slots = or_default(config->workers, WORKERS);
     k->hello.read_only = config->read_only;
+    k->hello.create = config->create;
+    k->hello.fanout = config->create ? *config->create : FOLDER_FANOUT_2;
     if (config->path[0] != '/' || strlen(config->path) >= sizeof k->hello.path ||
         (config->uuid && strlen(config->uuid) != STORE_UUID_HEX) ||
         k->hello.slots > REMOTE_SLOTS_MAX)
@@ -279,6 +281,21 @@ int remote_open(const struct remote_config *config, struct store **ret)
     }
     *ret = &r->base;
     return 0;
+}
+
+bool remote_is(const struct store *s)
+{
+    return s->ops == &read_only || s->ops == &read_write;
+}
+
+const char *remote_uuid(struct store *s)
+{
+    return remote_of(s)->keeper.hello.uuid;
+}
+
+void remote_interrupt(struct store *s)
+{
+    remote_keeper_interrupt(&remote_of(s)->keeper);
 }
 
 unsigned remote_hanging(struct store *s)

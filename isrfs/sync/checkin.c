@@ -60,6 +60,8 @@ static int bring_home(struct checkout *c, const struct site_root *root,
 {
     if (!c->home)
         return kept(c, -EHOSTDOWN, "its home is not reachable", failure);
+    if (c->watch)
+        home_watch_look(c->watch);
     checkout_carried_take(c);
     struct push_request request = {
         .wanted = &root->publishing, .base = checkout_carried(c, root), .progress = progress};

@@ -250,6 +250,8 @@ int file_base(struct file *f, uint64_t index, const struct object_ref *ref, stru
 /* parcel_read as far as it goes without waiting for a home that is away, and so on. */
 ssize_t parcel_read_now(struct parcel *p, uint64_t file_id, void *data, size_t size,
                         uint64_t offset);
+ssize_t parcel_read_view_now(struct parcel *p, uint64_t file_id, void *room, size_t size,
+                             uint64_t offset, struct parcel_view *ret);
 
 /* write.c */
 

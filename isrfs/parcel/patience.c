@@ -51,6 +51,17 @@ ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size,
     return n;
 }
 
+ssize_t parcel_read_view(struct parcel *p, uint64_t file_id, void *room, size_t size,
+                         uint64_t offset, struct parcel_view *ret)
+{
+    struct wait w = wait_for(p, file_id);
+    ssize_t n;
+    do {
+        n = parcel_read_view_now(p, file_id, room, size, offset, ret);
+    } while (n < 0 && again(&w, (int)n));
+    return n;
+}
+
 ssize_t parcel_write(struct parcel *p, uint64_t file_id, const void *data, size_t size,
                      uint64_t offset)
 {

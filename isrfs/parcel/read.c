@@ -143,8 +143,8 @@ ssize_t parcel_read_now(struct parcel *p, uint64_t file_id, void *data, size_t s
     return (ssize_t)size;
 }
 
-ssize_t parcel_read_view(struct parcel *p, uint64_t file_id, void *room, size_t size,
-                         uint64_t offset, struct parcel_view *ret)
+ssize_t parcel_read_view_now(struct parcel *p, uint64_t file_id, void *room, size_t size,
+                             uint64_t offset, struct parcel_view *ret)
 {
     ret->count = 0;
     CLEANUP_FILE struct file *f = NULL;

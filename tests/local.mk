@@ -12,6 +12,8 @@ include tests/fuse.mk
 # What users get, end to end.
 SHELL_TESTS += \
 	tests/a-terabyte-costs-what-is-in-it.sh \
+	tests/check-in-goes-on-when-the-home-comes-back.sh \
+	tests/check-in-waits-for-home-and-lock-server.sh \
 	tests/checkpoint-keeps-the-lock.sh \
 	tests/commands-end-when-the-home-hangs.sh \
 	tests/damaged-chunk-is-eio-for-its-range-only.sh \

@@ -22,10 +22,22 @@
 #include "isrfs/sync/server.h"
 #include "isrfs/sync/version.h"
 
+#define HOME_TRIES 3
+
 static void say(const struct progress *progress, const char *text)
 {
     if (progress && progress->report)
         progress->report(progress->ctx, text, 0, 0);
+}
+
+/* Does it answer now? */
+static bool home_is_there(struct checkout *c)
+{
+    char name[VERSION_NAME_SIZE];
+    CLEANUP_BUFFER struct buffer record = {0};
+    version_name(name, c->uuid, c->base_version, &c->base.id);
+    int r = store_get_record(c->home, name, &record);
+    return r == 0 || r == -ENOENT || r == -EBADMSG;
 }
 
 static int kept(struct checkout *c, int error, const char *what, struct failure *failure)
@@ -53,13 +65,11 @@ static int fix(struct checkout *c, struct failure *failure)
     return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;
 }
 
-/* Steps 2 and 3. */
-static int bring_home(struct checkout *c, const struct site_root *root,
-                      const struct progress *progress, struct push_result *pushed,
-                      struct failure *failure)
+/* Steps 2 and 3, once. */
+static int try_home(struct checkout *c, const struct site_root *root,
+                    const struct progress *progress, struct push_result *pushed,
+                    struct failure *failure)
 {
-    if (!c->home)
-        return kept(c, -EHOSTDOWN, "its home is not reachable", failure);
     if (c->watch)
         home_watch_look(c->watch);
     checkout_carried_take(c);
@@ -75,6 +85,26 @@ static int bring_home(struct checkout *c, const struct site_root *root,
     r = r < 0 ? r : version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
     r = r < 0 ? r : store_barrier(c->home);
     return r < 0 ? kept(c, r, "recording the version at home failed", failure) : 0;
+}
+
+/* Steps 2 and 3. A home that goes away in the middle takes with it what was put since the last
+ * barrier; if it is back at once (another child process serves it), everything is put again. */
+static int bring_home(struct checkout *c, const struct site_root *root,
+                      const struct progress *progress, struct push_result *pushed,
+                      struct failure *failure)
+{
+    if (!c->home)
+        return kept(c, -EHOSTDOWN, "its home is not reachable", failure);
+    int r = -EHOSTDOWN;
+    for (int i = 0; i < HOME_TRIES && r == -EHOSTDOWN; i++) {
+        if (i > 0 && !home_is_there(c))
+            break;
+        if (i > 0)
+            log_info("%s: its home is back; bringing the changes there once more",
+                     c->source.parcel);
+        r = try_home(c, root, progress, pushed, failure);
+    }
+    return r;
 }
 
 static int refused(struct checkout *c, const struct site_root *root, int error,

@@ -3,7 +3,8 @@ REMOTE_TESTS = \
 	tests/unit/test_home_watch \
 	tests/unit/test_remote \
 	tests/unit/test_remote_hang \
-	tests/unit/test_remote_hostile
+	tests/unit/test_remote_hostile \
+	tests/unit/test_remote_mounts
 check_PROGRAMS += $(REMOTE_TESTS)
 UNIT_TESTS += $(REMOTE_TESTS)
 
@@ -31,6 +32,9 @@ tests_unit_test_remote_hang_LDADD = $(store_test_libs)
 tests_unit_test_remote_hostile_SOURCES = tests/unit/test_remote_hostile.c $(remote_test_bench)
 tests_unit_test_remote_hostile_LDFLAGS = $(store_test_flags)
 tests_unit_test_remote_hostile_LDADD = $(store_test_libs)
+tests_unit_test_remote_mounts_SOURCES = tests/unit/test_remote_mounts.c $(remote_test_bench)
+tests_unit_test_remote_mounts_LDFLAGS = $(store_test_flags)
+tests_unit_test_remote_mounts_LDADD = $(store_test_libs)
 
 # What the child costs; `make tests/bench/store_gets`.
 EXTRA_PROGRAMS = tests/bench/store_gets

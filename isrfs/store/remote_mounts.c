@@ -26,10 +26,16 @@ struct mounts {
     size_t count, room;
 };
 
-static void mounts_free(struct mounts *m)
+static void mounts_clear(struct mounts *m)
 {
     for (size_t i = 0; i < m->count; i++)
         free(m->list[i].path);
+    m->count = 0;
+}
+
+static void mounts_free(struct mounts *m)
+{
+    mounts_clear(m);
     free(m->list);
 }
 
@@ -208,7 +214,9 @@ int remote_mounts_resolve(FILE *in, const char *path, char **ret)
 {
     CLEANUP(mounts_free) struct mounts m = {0};
     struct walk w = {.mounts = &m};
-    int r = read_list(in, &m) ? follow(&w, path, true) : -EIO;
+    if (!in || !read_list(in, &m))
+        mounts_clear(&m); /* nothing is known to be local */
+    int r = follow(&w, path, true);
     if (r < 0)
         return r;
     *ret = strdup(w.done[0] ? w.done : "/");
@@ -218,5 +226,5 @@ int remote_mounts_resolve(FILE *in, const char *path, char **ret)
 int remote_resolve(const char *path, char **ret)
 {
     CLEANUP_FCLOSE FILE *in = fopen("/proc/self/mountinfo", "re");
-    return in ? remote_mounts_resolve(in, path, ret) : -errno;
+    return remote_mounts_resolve(in, path, ret);
 }

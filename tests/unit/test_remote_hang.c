@@ -300,6 +300,30 @@ static void a_killed_childs_requests_end_at_once(void **state)
     assert_int_equal(get(h->store, &h->a), 0);
 }
 
+static void an_interrupt_ends_calls_and_later_ones_are_served(void **state)
+{
+    struct home *h = *state;
+    store_free(h->store);
+    h->config.limit_ms = 40000;
+    h->store = open_remote(&h->config);
+    struct waiter w = {.h = h};
+    struct sample c = sample_of(h->f, 3);
+    assert_int_equal(put(h->store, &c), 0);
+    freeze(h, "/");
+    begin_get(&w, h);
+    remote_interrupt(h->store);
+    pthread_join(w.thread, NULL);
+    assert_int_equal(w.result, -EHOSTDOWN);
+    assert_in_range(w.took, 0, SLACK_MS);
+    thaw(h);
+    wait_until_back(h->store, &h->a);
+    assert_int_equal(store_barrier(h->store), -EHOSTDOWN); /* what was put is lost */
+    assert_int_equal(put(h->store, &c), 0);
+    assert_int_equal(store_barrier(h->store), 0);
+    remote_interrupt(h->store); /* nothing is under way: nothing happens */
+    assert_int_equal(get(h->store, &h->b), 0);
+}
+
 static void closing_the_store_does_not_wait_for_the_home(void **state)
 {
     struct home *h = *state;
@@ -401,6 +425,7 @@ int main(int argc, char **argv)
         HOME_TEST(a_read_that_is_slow_but_in_time_survives_the_childs_replacement),
         HOME_TEST(what_was_put_before_a_hang_is_put_again_or_the_barrier_fails),
         HOME_TEST(a_killed_childs_requests_end_at_once),
+        HOME_TEST(an_interrupt_ends_calls_and_later_ones_are_served),
         HOME_TEST(closing_the_store_does_not_wait_for_the_home),
         HOME_TEST(a_process_with_a_hanging_home_can_be_killed),
         HOME_TEST(asking_where_a_folder_lies_does_not_hang),

@@ -20,6 +20,7 @@ change() {
 home_starts
 random_file disk.img 300000
 new_parcel vm disk.img
+printf 'LOG_SIZE:=30000000\n' >>a/isr.conf # more than one of the files below
 mount_at site_a vm m
 daemon=$(daemon_pid m)
 
@@ -48,8 +49,24 @@ home_starts
 site_a isr checkpoint vm || fail 'the next checkpoint failed'
 [ "$(version_of vm)" -eq 3 ] || fail 'not published'
 
-# And at unmounting, when isr ci does it.
+# What was lost while it was brought home beforehand, and is not needed any more, stops nothing.
+home_hangs /chunks/a
 change three.img
+cp three.img m/again.img
+sync -f m/again.img
+random_file three.img 20000000
+cp three.img m/again.img
+sync -f m/again.img
+home_says b
+store_child | xargs kill -s KILL
+home_answers
+wait_for_line "$(find a -name messages)" 'cannot be brought home now'
+change three.img
+site_a isr checkpoint vm || fail 'the checkpoint after that failed'
+[ "$(version_of vm)" -eq 4 ] || fail 'not published'
+
+# And at unmounting, when isr ci does it.
+change four.img
 home_hangs /chunks/a
 fails 6 site_a isr umount m &
 umount=$!
@@ -66,7 +83,7 @@ site_a isr ci vm || fail 'isr ci failed'
 
 site_b isr verify vm || fail 'it is not whole'
 mount_at site_b vm n
-for file in disk one two three; do
+for file in disk one two three four; do
     same "$file.img" "n/$file.img"
 done
 umount_at site_b n

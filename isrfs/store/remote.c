@@ -122,6 +122,11 @@ static int remote_barrier(struct store *s)
     return call(s, &request, &(struct cargo){0});
 }
 
+static void remote_put_again(struct store *s)
+{
+    remote_keeper_put_again(&remote_of(s)->keeper);
+}
+
 /* A put, and now and then a barrier so that what is not durable stays within bounds. If that fails,
  * the barrier that the caller asks for later says so. */
 static int put(struct store *s, struct remote_request *request, const void *data)
@@ -204,6 +209,7 @@ static const struct store_ops read_write = {
     .put = remote_put,
     .has = remote_has,
     .barrier = remote_barrier,
+    .put_again = remote_put_again,
     .remove = remote_remove,
     .put_record = remote_put_record,
     .get_record = remote_get_record,

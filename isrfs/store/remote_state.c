@@ -356,6 +356,19 @@ void remote_keeper_interrupt(struct remote_keeper *k)
     pthread_cond_broadcast(&k->changed);
 }
 
+/* The child's own store would fail its barriers too, so another one goes on. */
+void remote_keeper_put_again(struct remote_keeper *k)
+{
+    LOCK_SCOPE(&k->lock);
+    if (!remote_puts_any_lost(k->puts))
+        return;
+    if (k->state == REMOTE_ONLINE) {
+        retire(k);
+        set_state(k, REMOTE_IDLE);
+    }
+    remote_puts_forgive(k->puts);
+}
+
 bool remote_keeper_full(struct remote_keeper *k)
 {
     LOCK_SCOPE(&k->lock);

@@ -82,6 +82,9 @@ int remote_keeper_leave(struct remote_keeper *k, const struct remote_seat *seat,
 /* Ends all requests of now. */
 void remote_keeper_interrupt(struct remote_keeper *k);
 
+/* What is lost makes no barrier fail any more. */
+void remote_keeper_put_again(struct remote_keeper *k);
+
 /* A barrier is due, for the sake of memory. */
 bool remote_keeper_full(struct remote_keeper *k);
 unsigned remote_keeper_hanging(struct remote_keeper *k);

@@ -65,7 +65,7 @@ static int fix(struct checkout *c, struct failure *failure)
     return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;
 }
 
-/* Steps 2 and 3, once. */
+/* Steps 2 and 3, once. Up to the last barrier nobody else puts anything (store_put_again). */
 static int try_home(struct checkout *c, const struct site_root *root,
                     const struct progress *progress, struct push_result *pushed,
                     struct failure *failure)
@@ -77,13 +77,15 @@ static int try_home(struct checkout *c, const struct site_root *root,
         .wanted = &root->publishing, .base = checkout_carried(c, root), .progress = progress};
     int r = push(c, &request, pushed);
     pushed->bytes += c->carried_bytes;
-    checkout_carried_give(c);
-    if (r < 0)
+    if (r < 0) {
+        checkout_carried_give(c);
         return kept(c, r == -ENOENT ? -EBADMSG : r, "bringing the changes home failed", failure);
+    }
     say(progress, "recording the new version at home");
     r = hold_put(c->home, c->codec, c->uuid, c->nonce, &root->publishing.id);
     r = r < 0 ? r : version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
     r = r < 0 ? r : store_barrier(c->home);
+    checkout_carried_give(c);
     return r < 0 ? kept(c, r, "recording the version at home failed", failure) : 0;
 }
 

@@ -264,6 +264,35 @@ static int check_link(void *ctx, const char *name)
     return 0;
 }
 
+static void what_is_lost_and_not_needed_any_more_fails_no_barrier(void **state)
+{
+    struct fixture *f = *state;
+    struct remote_config config = remote_config_of(f);
+    CLEANUP_STORE struct store *s = open_remote(&config);
+    struct sample a = sample_of(f, 1), b = sample_of(f, 2), c = sample_of(f, 3);
+    assert_int_equal(put(s, &a), 0);
+    assert_int_equal(put(s, &b), 0);
+    assert_int_equal(kill(only_child(), SIGKILL), 0);
+    while (store_has(s, &a.id) < 0)
+        ; /* until another serves */
+    assert_int_equal(store_barrier(s), -EHOSTDOWN);
+    store_put_again(s);
+    assert_int_equal(put(s, &b), 0); /* and not A */
+    assert_int_equal(put(s, &c), 0);
+    assert_int_equal(store_barrier(s), 0);
+    /* what is lost after that counts again */
+    assert_int_equal(put(s, &a), 0);
+    assert_int_equal(kill(only_child(), SIGKILL), 0);
+    while (store_has(s, &b.id) < 0)
+        ;
+    assert_int_equal(store_barrier(s), -EHOSTDOWN);
+    assert_int_equal(put(s, &a), 0);
+    assert_int_equal(store_barrier(s), 0);
+    assert_int_equal(get(f->store, &a), 0);
+    assert_int_equal(get(f->store, &b), 0);
+    assert_int_equal(get(f->store, &c), 0);
+}
+
 static void the_child_inherits_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -377,6 +406,7 @@ int main(void)
         TEST(a_store_that_comes_back_serves_again),
         TEST(a_killed_child_is_replaced_at_the_next_call),
         TEST(a_barrier_fails_until_what_a_killed_child_put_is_put_again),
+        TEST(what_is_lost_and_not_needed_any_more_fails_no_barrier),
         TEST(the_child_inherits_nothing),
         TEST(no_child_is_left_when_the_store_is_closed),
         TEST(many_threads_share_it),

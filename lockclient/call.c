@@ -81,6 +81,8 @@ static int fail_as_told(const struct call *call, const struct transport_reply *r
 {
     char text[sizeof error->text];
     first_line(call, &reply->err, text, sizeof text);
+    if (reply->status == 6)
+        return call_fail(error, 6, -EHOSTUNREACH, "%.180s", text);
     if (reply->status < 1 || reply->status > 4)
         return call_fail(error, 6, -EHOSTUNREACH, "%s ended with status %d: %.180s", call->command,
                          reply->status, text);

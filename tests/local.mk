@@ -15,7 +15,10 @@ include tests/exercise.mk
 # What users get, end to end.
 SHELL_TESTS += \
 	tests/a-terabyte-costs-what-is-in-it.sh \
+	tests/check-in-goes-on-when-the-home-comes-back.sh \
+	tests/check-in-waits-for-home-and-lock-server.sh \
 	tests/checkpoint-keeps-the-lock.sh \
+	tests/commands-end-when-the-home-hangs.sh \
 	tests/damaged-chunk-is-eio-for-its-range-only.sh \
 	tests/disk-image-comes-back-at-second-site.sh \
 	tests/every-kind-of-write-reads-back.sh \
@@ -43,6 +46,7 @@ SHELL_TESTS += \
 	tests/old-versions-can-be-read.sh \
 	tests/own-folders-below-the-mountpoint-are-refused.sh \
 	tests/run-checks-in-when-the-guest-switches-off.sh \
+	tests/reads-wait-while-the-home-is-away.sh \
 	tests/second-mount-at-this-site-is-refused.sh \
 	tests/seeds-names-are-links.sh \
 	tests/sigterm-loses-nothing-written.sh \
@@ -53,6 +57,7 @@ SHELL_TESTS += \
 	tests/umount-waits-for-check-in.sh \
 	tests/unknown-parcel-is-said.sh \
 	tests/verify-finds-damage.sh \
+	tests/waiting-for-the-home-has-an-end.sh \
 	tests/wrong-arguments-are-usage-errors.sh \
 	tests/wrong-secret-opens-nothing.sh
 
@@ -74,7 +79,7 @@ AM_TESTS_ENVIRONMENT = \
 	ISR_LIBEXEC='$(abs_top_builddir)/libexec'; export ISR_LIBEXEC; \
 	CC='$(CC)'; export CC;
 
-EXTRA_DIST += $(SHELL_TESTS) tests/functions.sh tests/README
+EXTRA_DIST += $(SHELL_TESTS) tests/functions.sh tests/home-functions.sh tests/README
 
 include tests/sanitizers.mk
 

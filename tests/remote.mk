@@ -1,8 +1,10 @@
 # Stores behind a child process, and homes that hang.
 REMOTE_TESTS = \
+	tests/unit/test_home_watch \
 	tests/unit/test_remote \
 	tests/unit/test_remote_hang \
-	tests/unit/test_remote_hostile
+	tests/unit/test_remote_hostile \
+	tests/unit/test_remote_mounts
 check_PROGRAMS += $(REMOTE_TESTS)
 UNIT_TESTS += $(REMOTE_TESTS)
 
@@ -18,6 +20,8 @@ tests_unit_hanging_fs_LDADD = $(FUSE_LIBS)
 
 remote_test_bench = tests/unit/remote_bench.c tests/unit/remote_bench.h $(store_test_bench)
 
+tests_unit_test_home_watch_SOURCES = tests/unit/test_home_watch.c
+tests_unit_test_home_watch_LDADD = $(store_test_libs)
 tests_unit_test_remote_SOURCES = tests/unit/test_remote.c $(remote_test_bench)
 tests_unit_test_remote_LDFLAGS = $(store_test_flags)
 tests_unit_test_remote_LDADD = $(store_test_libs)
@@ -28,6 +32,9 @@ tests_unit_test_remote_hang_LDADD = $(store_test_libs)
 tests_unit_test_remote_hostile_SOURCES = tests/unit/test_remote_hostile.c $(remote_test_bench)
 tests_unit_test_remote_hostile_LDFLAGS = $(store_test_flags)
 tests_unit_test_remote_hostile_LDADD = $(store_test_libs)
+tests_unit_test_remote_mounts_SOURCES = tests/unit/test_remote_mounts.c $(remote_test_bench)
+tests_unit_test_remote_mounts_LDFLAGS = $(store_test_flags)
+tests_unit_test_remote_mounts_LDADD = $(store_test_libs)
 
 # What the child costs; `make tests/bench/store_gets`.
 EXTRA_PROGRAMS += tests/bench/store_gets

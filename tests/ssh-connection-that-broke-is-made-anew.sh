@@ -35,7 +35,7 @@ umount_at site_b n
 
 # It ends while a command runs there: whether it was done is not known, and nothing is repeated.
 # shellcheck disable=SC2016 # for the server's shell
-let_in 'echo run >>'"$tmp"'/runs; kill -s KILL $PPID; sleep 1'
+let_in 'echo run >>'"$tmp"'/runs; kill -s KILL $PPID; tail --pid=$PPID -f /dev/null'
 fails 6 site_b isr ls
 in_one_line 'broke'
 [ "$(wc -l <runs)" -eq 1 ] || fail 'a command was sent twice'

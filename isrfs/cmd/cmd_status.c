@@ -113,6 +113,16 @@ static const char *text_of(const json_t *object, const char *key, char *out, siz
     return log_clean(out, room, text ? text : "?");
 }
 
+/* The home is away: since when, and how many reads wait for it. */
+static void print_away(const json_t *away)
+{
+    char since[64];
+    if (json_is_object(away))
+        printf("; its home is away since %s, %" JSON_INTEGER_FORMAT " reads wait",
+               text_of(away, "since", since, sizeof since),
+               json_integer_value(json_object_get(away, "reads_waiting")));
+}
+
 static void print_parcel(const json_t *p)
 {
     char name[80], state[32], dir[512], size[CMD_TEXT_SIZE];
@@ -135,6 +145,7 @@ static void print_parcel(const json_t *p)
         printf("; %s at this site not yet checked in", cmd_size((uint64_t)kept, size));
     else
         printf("; no changes");
+    print_away(json_object_get(p, "home_away"));
     puts(strcmp(state, "checked out") == 0 ? " (isr ci gives it back)" : "");
 }
 

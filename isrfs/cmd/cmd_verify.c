@@ -9,7 +9,9 @@ static int open_state(const struct cmd *c, const struct source *source, struct c
     struct failure failure = {0};
     if (source->version)
         return cmd_checkout(c, source, CHECKOUT_READ_ONLY, ret);
-    int r = checkout_open(c->site, source, CHECKOUT_EXISTING | CHECKOUT_NO_HOME, ret, &failure);
+    /* what lies at home must not seem missing because that is away */
+    unsigned flags = CHECKOUT_EXISTING | (cmd_value(c, "all") ? 0 : CHECKOUT_NO_HOME);
+    int r = checkout_open(c->site, source, flags, ret, &failure);
     if (r == 0)
         return 0;
     *ret = NULL;

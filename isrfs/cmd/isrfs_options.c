@@ -11,10 +11,22 @@
 
 #include "isrfs/base/buffer.h"
 #include "isrfs/base/log.h"
+#include "isrfs/sync/home.h"
 
 /* IGNORED is also what is always so (nosuid, nodev) or cannot be otherwise (dev, suid: mount(8)
  * says them for root whether they were asked for or not). */
-enum kind { IGNORED, PASSED, READ_ONLY, READ_WRITE, ALLOW_OTHER, NO_CHECKIN, LOCKSRV, USER, CACHE };
+enum kind {
+    IGNORED,
+    PASSED,
+    READ_ONLY,
+    READ_WRITE,
+    ALLOW_OTHER,
+    NO_CHECKIN,
+    LOCKSRV,
+    USER,
+    CACHE,
+    HOME_WAIT
+};
 
 static const struct {
     const char *name;
@@ -28,6 +40,7 @@ static const struct {
     {"locksrv", LOCKSRV, true},
     {"user", USER, true},
     {"cache_size", CACHE, true},
+    {"home_wait", HOME_WAIT, true},
     {"noexec", PASSED, false},
     {"sync", PASSED, false},
     {"dirsync", PASSED, false},
@@ -84,6 +97,7 @@ static void help(void)
          "       locksrv=SERVER   the lock server: a folder or ssh://[USER@]HOST[:PORT]\n"
          "       user=NAME        the user at the lock server\n"
          "       cache_size=SIZE  memory for decoded chunks, such as 256M\n"
+         "       home_wait=TIME   seconds that a read waits while the home is away, or forever\n"
          "       noexec, sync, dirsync, and what mount(8) keeps to itself\n"
          "  -h, --help; -V, --version\n\n"
          "isrfs(8) says more.");
@@ -148,6 +162,9 @@ static int apply(struct isrfs_options *o, enum kind kind, const char *name, cons
         return set_text(&o->locksrv, value);
     case USER:
         return set_text(&o->user, value);
+    case HOME_WAIT:
+        o->home_wait = true;
+        return home_read_wait(value, &o->home_wait_ms) == 0 ? 0 : complain("bad time: ", value);
     case CACHE:
         return set_size(&o->cache_bytes, value);
     case PASSED:

@@ -16,7 +16,9 @@ struct isrfs_options {
     char *locksrv;      /* NULL: not given */
     char *user;         /* NULL: not given */
     size_t cache_bytes; /* 0: not given */
-    char *mount;        /* for the mount itself: "noexec,..."; NULL: none */
+    bool home_wait;     /* given, */
+    unsigned home_wait_ms;
+    char *mount; /* for the mount itself: "noexec,..."; NULL: none */
 };
 
 /* Prints how the program is called, on standard error. */

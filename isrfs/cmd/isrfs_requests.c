@@ -41,6 +41,8 @@ static int checkpoint(void *ctx, const char *comment, const struct progress *pro
     int r = mount_flush(s->mount);
     if (r == -ENOTCONN) /* unmounted by now: then nothing is held back either */
         r = 0;
+    if (s->checkout->watch)
+        home_watch_look(s->checkout->watch);
     r = r < 0 ? r : committer_commit(s->committer, !mount_in_use(s->mount));
     if (r < 0)
         return failure_set(failure, outcome_of(r), "%s: what was written cannot be committed: %s",

@@ -86,6 +86,8 @@ static uint64_t log_size(const struct session *s)
 
 static int open_parcel(struct session *s, struct failure *failure)
 {
+    if (s->options->home_wait)
+        s->checkout->home_wait_ms = s->options->home_wait_ms;
     int r = checkout_parcel(s->checkout, cache_bytes(s), &s->parcel, failure);
     if (r < 0 || s->read_only)
         return r;
@@ -211,6 +213,8 @@ static int keep_at_last(struct session *s, bool consistent)
 static int commit_at_last(struct session *s, bool consistent, struct failure *end)
 {
     int kept = keep_at_last(s, consistent);
+    if (s->checkout->watch)
+        home_watch_look(s->checkout->watch);
     int r = kept < 0 ? kept : committer_commit(s->committer, consistent);
     if (kept < 0)
         failure_set(

@@ -49,10 +49,11 @@ static inline struct mount *front_mount(fuse_req_t req)
     return fuse_req_userdata(req);
 }
 
-/* Replies with an error; R is 0 or negative errno. */
+/* Replies with an error; R is 0 or negative errno. A home that is away is an I/O error to programs.
+ */
 static inline void front_reply(fuse_req_t req, int r)
 {
-    fuse_reply_err(req, -r);
+    fuse_reply_err(req, r == -EHOSTDOWN ? EIO : -r);
 }
 
 /* What stat(2) shows of a file. */

@@ -15,8 +15,12 @@
 #include "isrfs/fuse/virtual_text.h"
 #include "isrfs/fuse/watch.h"
 
-#define THREADS    16u
-#define BACKGROUND 64u /* requests for read-ahead and write-back under way at once */
+/* Reads that wait for a home that is away keep their threads (untouched but for a stack), and their
+ * places among the requests that the kernel sends at once for read-ahead and write-back. Hits and
+ * writes must find some beside them. */
+#define THREADS     16u /* that are kept */
+#define THREADS_MAX (HOME_WATCH_WAITERS_MAX + 64u)
+#define BACKGROUND  (HOME_WATCH_WAITERS_MAX + 32u)
 
 /* Splice is off: measured, copying through one buffer a thread is as fast for what is decoded in
  * memory anyway. Locks are not negotiated: the kernel's own then work, also the OFD locks with
@@ -150,7 +154,7 @@ static int serve(struct mount *m)
     if (!loop)
         return -ENOMEM;
     fuse_loop_cfg_set_clone_fd(loop, 1);
-    fuse_loop_cfg_set_max_threads(loop, THREADS);
+    fuse_loop_cfg_set_max_threads(loop, THREADS_MAX);
     fuse_loop_cfg_set_idle_threads(loop, THREADS);
     int r = fuse_session_loop_mt(m->session, loop);
     fuse_loop_cfg_destroy(loop);

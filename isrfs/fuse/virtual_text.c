@@ -29,6 +29,21 @@ static bool is_changed(struct site_log *log)
     return changed;
 }
 
+/* null: it is there, or there is none. */
+static json_t *home_away(const struct checkout *c)
+{
+    struct home_watch_state state = {0};
+    char since[32] = "";
+    struct tm tm;
+    if (c->watch)
+        home_watch_state(c->watch, &state);
+    if (!state.away)
+        return json_null();
+    if (localtime_r(&state.since, &tm))
+        strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%S%z", &tm);
+    return json_pack("{s:s, s:i}", "since", since, "reads_waiting", (int)state.waiting);
+}
+
 int virtual_text_status(struct mount *m, struct buffer *out)
 {
     const struct mount_config *config = &m->config;
@@ -40,7 +55,7 @@ int virtual_text_status(struct mount *m, struct buffer *out)
         site_log_usage(c->log, &log_bytes, &log_objects);
     json_t *object = json_pack(
         "{s:s, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:I, s:s?, s:s, s:i, s:b, s:b, s:I, s:I, "
-        "s:I, s:I, s:I, s:I}",
+        "s:I, s:I, s:I, s:I, s:o}",
         "state", "mounted", "source", config->source, "server", c->source.server, "user",
         c->source.user, "parcel", c->source.parcel, "uuid", c->uuid, "src", c->src, "base_version",
         (json_int_t)c->base_version, "state_path", c->state_path, "mountpoint", config->mountpoint,
@@ -48,7 +63,7 @@ int virtual_text_status(struct mount *m, struct buffer *out)
         is_changed(c->log), "files", (json_int_t)usage.files, "bytes", (json_int_t)usage.bytes,
         "dirty_bytes", (json_int_t)usage.dirty_bytes, "cached_bytes",
         (json_int_t)usage.cached_bytes, "log_bytes", (json_int_t)log_bytes, "log_objects",
-        (json_int_t)log_objects);
+        (json_int_t)log_objects, "home_away", home_away(c));
     return dump(object, out);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* SIGTERM, SIGINT and SIGHUP end the mount without losing what was written. The kernel holds dirty
+/* SIGTERM, SIGINT and SIGHUP end the mount without losing what was written, and at once all waiting
+ * for a home that is away. The kernel holds dirty
  * pages that only requests can hand over, so the loop must go on serving until that is done; hence
  * a thread of its own:
  *
@@ -123,6 +124,7 @@ static void end_session(struct watch *w, int number)
 {
     struct mount *m = w->m;
     log_info("%s: committing and unmounting %s", strsignal(number), m->config.mountpoint);
+    checkout_hurry(m->config.checkout);
     int r = mount_flush(m);
     if (r == -ENOTCONN)
         return; /* unmounted by somebody else; the loop ends */

@@ -180,7 +180,7 @@ static int fetch(struct keyring *k, const struct object_ref *ref, unsigned level
     object_id_to_hex(&ref->id, hex);
     int r = store_get(k->store, &ref->id, &object);
     if (r < 0) {
-        if (r != -EBADMSG) /* that one the store has told */
+        if (r != -EBADMSG && r != -EHOSTDOWN) /* those the store has told */
             log_error("keyring node %s cannot be read: %s", hex, strerror(-r));
         return r;
     }

@@ -250,7 +250,7 @@ int parcel_settle(struct parcel *p)
     flush_token_take(p);
     int r = flush_down_to(p, p->config.dirty_bytes / 16);
     flush_token_give(p);
-    return r;
+    return r < 0 ? r : ready_nodes(p);
 }
 
 /* Keyrings and catalog. */
@@ -388,6 +388,8 @@ int parcel_flush(struct parcel *p, struct object_ref *ret_catalog)
     } while (r > 0);
     while (r == 0 && (r = flush_batch(p, collect_evicted)) > 0)
         r = 0;
+    if (r == 0 && !p->half_committed)
+        r = ready_nodes(p);
     if (r == 0) {
         p->half_committed = true;
         r = save_catalog(p, ret_catalog);

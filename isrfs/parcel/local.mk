@@ -12,8 +12,10 @@ libparcel_a_SOURCES = \
 	isrfs/parcel/names.c \
 	isrfs/parcel/ops.c \
 	isrfs/parcel/parcel.c isrfs/parcel/parcel.h isrfs/parcel/parcel_internal.h \
+	isrfs/parcel/patience.c \
 	isrfs/parcel/prefetch.c \
 	isrfs/parcel/read.c \
+	isrfs/parcel/ready.c \
 	isrfs/parcel/ref_slots.c isrfs/parcel/ref_slots.h \
 	isrfs/parcel/replay.c \
 	isrfs/parcel/segment.c isrfs/parcel/segment.h \

@@ -6,7 +6,8 @@
  *   write.c     bytes in, holes, seeking              dirty.c     changed chunks in memory
  *   flush.c     changed chunks to objects in the log  prefetch.c  decoding ahead
  *   journal.c   changes to batches in the log         replay.c    and back
- *   ops.c       what is noted for the journal         listing.c   attributes, listing
+ *     ops.c       what is noted for the journal         listing.c   attributes, listing
+ *   patience.c  waiting for the home                  ready.c     nodes for a commit
  *
  * The locks and their order stand in parcel_internal.h. */
 #include <string.h>

@@ -9,6 +9,7 @@
 #ifndef ISRFS_PARCEL_PARCEL_H
 #define ISRFS_PARCEL_PARCEL_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@
 #include "isrfs/codec/codec.h"
 #include "isrfs/parcel/catalog.h"
 #include "isrfs/parcel/site_log.h"
+#include "isrfs/store/home_watch.h"
 #include "isrfs/store/store.h"
 
 struct parcel;
@@ -36,7 +38,12 @@ struct parcel_config {
     size_t cache_bytes;       /* decoded chunks kept in memory; 0: 128 MiB */
     size_t dirty_bytes;       /* changed chunks held back in memory; 0: twice that, <= 256 MiB */
     unsigned prefetch_chunks; /* how far to decode ahead of a sequential reader; 0: 32 */
+    struct home_watch *watch; /* of the home in the stack; NULL: nobody waits for it */
+    unsigned home_wait_ms;    /* how long a call waits for what is at home while that is away */
 };
+
+/* For home_wait_ms. Calls on volatile files wait so long in any case. */
+#define PARCEL_WAIT_FOR_EVER UINT_MAX
 
 struct parcel_attr {
     uint64_t file_id;
@@ -87,8 +94,12 @@ int parcel_chmod(struct parcel *p, uint64_t file_id, unsigned mode);
 int parcel_set_mtime(struct parcel *p, uint64_t file_id, struct timespec mtime);
 int parcel_truncate(struct parcel *p, uint64_t file_id, uint64_t size);
 
+/* What changes or reads a file's bytes may need a part of them from home (reading; truncating and
+ * writing where a block of 4 KiB is changed in part; seeking). If that is away they wait as the
+ * config says, holding nothing, and go on when it is back; after that -EHOSTDOWN. */
+
 /* Reads up to SIZE bytes; fewer only at the end of the file. -EIO for a range that is missing or
- * damaged (logged with file, chunk and id; never wrong bytes). */
+ * damaged (logged with file, chunk and id; never wrong bytes), at once. */
 ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size, uint64_t offset);
 
 /* A read without a copy where the bytes lie decoded already. SIZE is at most PARCEL_VIEW_SIZE; ROOM
@@ -133,14 +144,15 @@ int parcel_journal(struct parcel *p, bool consistent);
 bool parcel_is_consistent(struct parcel *p);
 
 /* Encodes most of what is changed in memory into the log, so that a commit that follows has little
- * to do. */
+ * to do. -EHOSTDOWN: the home is away and a commit would need it. */
 int parcel_settle(struct parcel *p);
 
 /* For a commit (sync/commit.h, which is the only caller): freeze waits until no change is under way
  * and holds back new ones; flush turns every changed chunk into objects in the log, saves the
  * keyrings and gives the catalog that names them, also in the log; committed says that a root names
  * it in the log; thaw lets changes go on. All of it by one thread, flush and committed while
- * frozen; settle and journal wait until it thaws. */
+ * frozen; settle and journal wait until it thaws. flush gives -EHOSTDOWN, with nothing changed, when
+ * it needs something from a home that is away. */
 void parcel_freeze(struct parcel *p);
 void parcel_thaw(struct parcel *p);
 int parcel_flush(struct parcel *p, struct object_ref *ret_catalog);

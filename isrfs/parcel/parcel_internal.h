@@ -247,10 +247,23 @@ void file_attr_changed(struct file *f);
 /* read.c */
 
 /* What a changed chunk's REF (NULL: none), keyring and cache have for a chunk: NULL in *RET for a
- * hole, else to be released. No lock may be held. -EIO (logged). */
+ * hole, else to be released. No lock may be held. -EIO (logged); -EHOSTDOWN: the home is away. */
 int file_base(struct file *f, uint64_t index, const struct object_ref *ref, struct chunk **ret);
 
+/* parcel_read as far as it goes without waiting for a home that is away, and so on. */
+ssize_t parcel_read_now(struct parcel *p, uint64_t file_id, void *data, size_t size,
+                        uint64_t offset);
+ssize_t parcel_read_view_now(struct parcel *p, uint64_t file_id, void *room, size_t size,
+                             uint64_t offset, struct parcel_view *ret);
+
 /* write.c */
+
+ssize_t parcel_write_now(struct parcel *p, uint64_t file_id, const void *data, size_t size,
+                         uint64_t offset);
+int parcel_zero_now(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_t size,
+                    bool keep_size);
+int parcel_truncate_now(struct parcel *p, uint64_t file_id, uint64_t size);
+int parcel_seek_now(struct parcel *p, uint64_t file_id, uint64_t offset, bool data, uint64_t *ret);
 
 /* Makes holes of chunks, with f->lock held (let go of while waiting for busy ones). -ENOMEM. */
 int file_punch(struct file *f, uint64_t first, uint64_t last);
@@ -261,6 +274,11 @@ int file_punch(struct file *f, uint64_t first, uint64_t last);
 void prefetch_note(struct file *f, uint64_t first, uint64_t last);
 /* Waits until no job is under way. */
 void prefetch_drain(struct parcel *p);
+
+/* ready.c */
+
+/* Are the keyring nodes at hand that a commit will change? 0, or as keyring_lookup. No lock. */
+int ready_nodes(struct parcel *p);
 
 /* flush.c */
 

@@ -13,6 +13,8 @@ static int report(struct file *f, uint64_t index, const struct object_id *id, in
 {
     CLEANUP_FREE char *path = file_path(f);
     char name[128], hex[OBJECT_ID_HEX + 1] = "its keyring node";
+    if (error == -EHOSTDOWN || error == -ENOMEM)
+        return error; /* nothing is wrong with the file */
     log_clean(name, sizeof name, path ? path : "?");
     if (id)
         object_id_to_hex(id, hex);
@@ -33,11 +35,11 @@ int file_base(struct file *f, uint64_t index, const struct object_ref *changed, 
     else
         r = keyring_lookup(f->keyring, index, &ref);
     if (r < 0)
-        return r == -ENOMEM ? r : report(f, index, NULL, r);
+        return report(f, index, NULL, r);
     if (object_id_is_hole(&ref.id))
         return 0;
     r = chunk_cache_get(f->parcel->cache, &ref, f->chunk_size, ret);
-    return r == 0 || r == -ENOMEM ? r : report(f, index, &ref.id, r);
+    return r == 0 ? r : report(f, index, &ref.id, r);
 }
 
 /* From changed chunks and holes; 1 if the bytes are elsewhere, in the object REF if it was filled.
@@ -113,7 +115,8 @@ static size_t piece_size(const struct file *f, size_t size, uint64_t offset)
     return rest < size ? rest : size;
 }
 
-ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size, uint64_t offset)
+ssize_t parcel_read_now(struct parcel *p, uint64_t file_id, void *data, size_t size,
+                        uint64_t offset)
 {
     CLEANUP_FILE struct file *f = NULL;
     int r = file_get_regular(p, file_id, &f);
@@ -140,8 +143,8 @@ ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size,
     return (ssize_t)size;
 }
 
-ssize_t parcel_read_view(struct parcel *p, uint64_t file_id, void *room, size_t size,
-                         uint64_t offset, struct parcel_view *ret)
+ssize_t parcel_read_view_now(struct parcel *p, uint64_t file_id, void *room, size_t size,
+                             uint64_t offset, struct parcel_view *ret)
 {
     ret->count = 0;
     CLEANUP_FILE struct file *f = NULL;

@@ -7,20 +7,23 @@
 #include "isrfs/parcel/parcel_internal.h"
 
 /* Puts SIZE bytes (NULL: zeros) at AT of one chunk. Blocks that are only partly covered need the
- * rest of their bytes first. With the lock held. */
+ * rest of their bytes first; but all that lies past the file's size is zero, so that what is added
+ * at the end (as the kernel does, by whole pages up to the size) needs nothing. With the lock
+ * held. */
 static int write_piece(struct file *f, uint64_t index, size_t at, const uint8_t *data, size_t size)
 {
     unsigned first = (unsigned)(at / BLOCK_SIZE);
     unsigned last = (unsigned)((at + size + BLOCK_SIZE - 1) / BLOCK_SIZE);
-    bool head_partial = at % BLOCK_SIZE != 0;
-    bool tail_partial = (at + size) % BLOCK_SIZE != 0;
+    size_t end = at + size, tail = (BLOCK_SIZE - end % BLOCK_SIZE) % BLOCK_SIZE;
+    bool head_partial = at % BLOCK_SIZE != 0, at_end;
     struct dirty *d;
     for (;;) {
         int r = dirty_writable(f, index, &d);
         if (r < 0)
             return r;
+        at_end = index * f->chunk_size + end >= f->size;
         if ((!head_partial || dirty_has(d, first, first + 1)) &&
-            (!tail_partial || dirty_has(d, last - 1, last)))
+            (tail == 0 || at_end || dirty_has(d, last - 1, last)))
             break;
         r = dirty_complete(f, index);
         if (r < 0)
@@ -30,6 +33,8 @@ static int write_piece(struct file *f, uint64_t index, size_t at, const uint8_t 
         memcpy(d->data + at, data, size);
     else
         memset(d->data + at, 0, size);
+    if (at_end)
+        memset(d->data + end, 0, tail);
     dirty_set_own(d, first, last, false);
     return 0;
 }
@@ -58,8 +63,8 @@ static int write_range(struct file *f, const uint8_t *data, size_t size, uint64_
     return 0;
 }
 
-ssize_t parcel_write(struct parcel *p, uint64_t file_id, const void *data, size_t size,
-                     uint64_t offset)
+ssize_t parcel_write_now(struct parcel *p, uint64_t file_id, const void *data, size_t size,
+                         uint64_t offset)
 {
     if (offset > INT64_MAX - size)
         return -EFBIG;
@@ -110,7 +115,8 @@ static int zero_range(struct file *f, uint64_t offset, uint64_t end)
     return r;
 }
 
-int parcel_zero(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_t size, bool keep_size)
+int parcel_zero_now(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_t size,
+                    bool keep_size)
 {
     if (size == 0 || offset > INT64_MAX - size)
         return size == 0 ? -EINVAL : -EFBIG;
@@ -148,7 +154,7 @@ static int shrink(struct file *f, uint64_t size)
     return r < 0 ? r : punch_chunks(f, first_gone, UINT64_MAX / chunk);
 }
 
-int parcel_truncate(struct parcel *p, uint64_t file_id, uint64_t size)
+int parcel_truncate_now(struct parcel *p, uint64_t file_id, uint64_t size)
 {
     if (size > INT64_MAX)
         return -EFBIG;
@@ -227,7 +233,7 @@ static int seek_hole(struct file *f, uint64_t index, uint64_t end, uint64_t *ret
     return 0;
 }
 
-int parcel_seek(struct parcel *p, uint64_t file_id, uint64_t offset, bool data, uint64_t *ret)
+int parcel_seek_now(struct parcel *p, uint64_t file_id, uint64_t offset, bool data, uint64_t *ret)
 {
     CLEANUP_FILE struct file *f = NULL;
     int r = file_get_regular(p, file_id, &f);
@@ -244,7 +250,7 @@ int parcel_seek(struct parcel *p, uint64_t file_id, uint64_t offset, bool data, 
     uint64_t index = offset / f->chunk_size;
     r = data ? seek_data(f, index, end, &found) : seek_hole(f, index, end, &found);
     if (r < 0)
-        return r == -ENOMEM ? r : -EIO;
+        return r == -ENOMEM || r == -EHOSTDOWN ? r : -EIO;
     if (data && found == end)
         return -ENXIO;
     uint64_t at = found * f->chunk_size;

@@ -138,6 +138,11 @@ static int faulty_barrier(struct store *s)
     return chance(f, f->config.barrier_error) ? -EIO : f->below->ops->barrier(f->below);
 }
 
+static void faulty_put_again(struct store *s)
+{
+    store_put_again(faulty_of(s)->below);
+}
+
 static int faulty_remove(struct store *s, const struct object_id *id)
 {
     struct faulty *f = faulty_of(s);
@@ -193,6 +198,7 @@ struct store *faulty_new(struct store *below, const struct faulty_config *config
         .put = ops->put ? faulty_put : NULL,
         .has = ops->has ? faulty_has : NULL,
         .barrier = ops->barrier ? faulty_barrier : NULL,
+        .put_again = faulty_put_again,
         .remove = ops->remove ? faulty_remove : NULL,
         .put_record = ops->put_record ? faulty_put_record : NULL,
         .get_record = ops->get_record ? faulty_get_record : NULL,

@@ -349,6 +349,11 @@ static int folder_barrier(struct store *s)
     return run(folder_of(s), barrier_step, NULL);
 }
 
+static void folder_put_again(struct store *s)
+{
+    folder_flush_forgive(folder_of(s)->flush);
+}
+
 static void folder_free(struct store *store)
 {
     struct folder *s = folder_of(store);
@@ -364,6 +369,7 @@ static const struct store_ops read_write = {
     .put = folder_put,
     .has = folder_has,
     .barrier = folder_barrier,
+    .put_again = folder_put_again,
     .remove = folder_remove,
     .put_record = folder_put_record,
     .get_record = folder_get_record,

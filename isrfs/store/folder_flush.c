@@ -6,10 +6,12 @@
  *                        |                  |             failed
  *                        +------begin---- LOST <------------+      (also from PUT, by lose)
  *
+ * A LOST file may be forgiven: it is written anew all the same, but nobody waits for that.
+ *
  * Invariants: one thread at a time works on a WRITING or FLUSHING entry, and only it changes or
  * frees the entry; others that want the same file wait. A barrier succeeds only if no entry is
- * LOST. A LOST file is written anew however good it looks: after a failed fsync the kernel may show
- * the bytes from memory, call them clean, and report the next fsync as good.
+ * LOST and not forgiven. A LOST file is written anew however good it looks: after a failed fsync
+ * the kernel may show the bytes from memory, call them clean, and report the next fsync as good.
  *
  * For the same reason a file's descriptor is kept from the write to the barrier (the first
  * FILES_HELD of them): the kernel reports a failed write-back once to each descriptor that was open
@@ -39,6 +41,7 @@ struct file {
     UT_hash_handle hh;
     enum state state;
     enum state before; /* WRITING: what to go back to; WRITING itself if there was nothing */
+    bool forgiven;     /* LOST: no barrier fails for it */
     int fd;            /* or -1. While FLUSHING the barrier's, without the lock */
     char path[];
 };
@@ -95,7 +98,7 @@ static void count(struct folder_flush *f, const struct file *file, size_t sign)
         f->put += sign;
         f->held += file->fd >= 0 ? sign : 0;
     } else if (file->state == LOST || (file->state == WRITING && file->before == LOST)) {
-        f->lost += sign; /* it stays lost until it is written */
+        f->lost += file->forgiven ? 0 : sign; /* it stays lost until it is written */
     } else if (file->state == WRITING && file->before == PUT) {
         f->replaced += sign;
     }
@@ -109,6 +112,8 @@ static int set(struct folder_flush *f, struct file *file, enum state state, int 
     count(f, file, (size_t)-1);
     if (state == WRITING)
         file->before = file->state;
+    else
+        file->forgiven = false;
     file->state = state;
     file->fd = fd;
     count(f, file, 1);
@@ -124,6 +129,15 @@ static int lose(struct folder_flush *f, struct file *file, int error)
     if (f->error == 0)
         f->error = error;
     return old;
+}
+
+static void forgive(struct folder_flush *f, struct file *file, bool forgiven)
+{
+    count(f, file, (size_t)-1);
+    file->forgiven = forgiven;
+    count(f, file, 1);
+    if (f->lost == 0)
+        f->error = 0;
 }
 
 /* Drops the entry; its descriptor is the caller's. */
@@ -259,10 +273,13 @@ void folder_flush_failed(struct folder_flush *f, const char *path)
 {
     LOCK_SCOPE(&f->lock);
     struct file *file = find(f, path);
-    if (file->before == WRITING)
+    bool forgiven = file->forgiven;
+    if (file->before == WRITING) {
         forget(f, file);
-    else
+    } else {
         set(f, file, file->before, file->fd);
+        forgive(f, file, forgiven);
+    }
     pthread_cond_broadcast(&f->changed);
 }
 
@@ -286,11 +303,26 @@ void folder_flush_lose(struct folder_flush *f, int error)
         count(f, file, (size_t)-1);
         file->state = replaced ? WRITING : LOST;
         file->before = LOST;
+        file->forgiven = false;
         count(f, file, 1);
         if (f->error == 0)
             f->error = error;
     }
     pthread_cond_broadcast(&f->changed);
+}
+
+void folder_flush_forgive(struct folder_flush *f)
+{
+    LOCK_SCOPE(&f->lock);
+    bool many = HASH_COUNT(f->files) > FILES_MAX; /* they must not become ever more */
+    struct file *file, *next;
+    HASH_ITER(hh, f->files, file, next)
+    {
+        if (file->state == LOST && many)
+            forget(f, file);
+        else if (file->state == LOST || (file->state == WRITING && file->before == LOST))
+            forgive(f, file, true);
+    }
 }
 
 unsigned folder_flush_generation(struct folder_flush *f)

@@ -37,6 +37,9 @@ int folder_flush_removed(struct folder_flush *f, const char *path);
 void folder_flush_lose(struct folder_flush *f, int error);
 unsigned folder_flush_generation(struct folder_flush *f);
 
+/* What is lost does not make barriers fail any more; it is still written anew when it is put. */
+void folder_flush_forgive(struct folder_flush *f);
+
 /* Makes what was put durable. 0, or an error, and then also the next barrier fails until all that
  * was put has been put again. POOL may be NULL. */
 int folder_flush_run(struct folder_flush *f, const struct folder_root *root, struct pool *pool);

@@ -6,6 +6,7 @@ libstore_a_SOURCES = \
 	isrfs/store/folder_file.c isrfs/store/folder_file.h \
 	isrfs/store/folder_flush.c isrfs/store/folder_flush.h \
 	isrfs/store/folder_root.c isrfs/store/folder_root.h \
+	isrfs/store/home_watch.c isrfs/store/home_watch.h \
 	isrfs/store/remote.c isrfs/store/remote.h \
 	isrfs/store/remote_child.c isrfs/store/remote_child.h \
 	isrfs/store/remote_keeper.c \

@@ -122,6 +122,11 @@ static int remote_barrier(struct store *s)
     return call(s, &request, &(struct cargo){0});
 }
 
+static void remote_put_again(struct store *s)
+{
+    remote_keeper_put_again(&remote_of(s)->keeper);
+}
+
 /* A put, and now and then a barrier so that what is not durable stays within bounds. If that fails,
  * the barrier that the caller asks for later says so. */
 static int put(struct store *s, struct remote_request *request, const void *data)
@@ -204,6 +209,7 @@ static const struct store_ops read_write = {
     .put = remote_put,
     .has = remote_has,
     .barrier = remote_barrier,
+    .put_again = remote_put_again,
     .remove = remote_remove,
     .put_record = remote_put_record,
     .get_record = remote_get_record,
@@ -241,6 +247,8 @@ static int set_up(struct remote *r, const struct remote_config *config)
     struct remote_keeper *k = &r->keeper;
     k->hello.slots = or_default(config->workers, WORKERS);
     k->hello.read_only = config->read_only;
+    k->hello.create = config->create;
+    k->hello.fanout = config->create ? *config->create : FOLDER_FANOUT_2;
     if (config->path[0] != '/' || strlen(config->path) >= sizeof k->hello.path ||
         (config->uuid && strlen(config->uuid) != STORE_UUID_HEX) ||
         k->hello.slots > REMOTE_SLOTS_MAX)
@@ -279,6 +287,21 @@ int remote_open(const struct remote_config *config, struct store **ret)
     }
     *ret = &r->base;
     return 0;
+}
+
+bool remote_is(const struct store *s)
+{
+    return s->ops == &read_only || s->ops == &read_write;
+}
+
+const char *remote_uuid(struct store *s)
+{
+    return remote_of(s)->keeper.hello.uuid;
+}
+
+void remote_interrupt(struct store *s)
+{
+    remote_keeper_interrupt(&remote_of(s)->keeper);
 }
 
 unsigned remote_hanging(struct store *s)

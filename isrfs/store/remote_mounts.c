@@ -5,6 +5,7 @@
  * part that is not ends the search. */
 #include "isrfs/store/remote_mounts.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
@@ -25,10 +26,16 @@ struct mounts {
     size_t count, room;
 };
 
-static void mounts_free(struct mounts *m)
+static void mounts_clear(struct mounts *m)
 {
     for (size_t i = 0; i < m->count; i++)
         free(m->list[i].path);
+    m->count = 0;
+}
+
+static void mounts_free(struct mounts *m)
+{
+    mounts_clear(m);
     free(m->list);
 }
 
@@ -134,58 +141,90 @@ static bool is_local(const struct mounts *m, const char *path)
     return at && at->local;
 }
 
+/* A path on its way from what is still to be followed to what has been. */
+struct walk {
+    const struct mounts *mounts;
+    char done[PATH_MAX], todo[PATH_MAX];
+    unsigned links;
+    bool foreign; /* it has left the local file systems: nothing is asked any more */
+};
+
 /* Puts the first part of TODO at the end of DONE, and follows it if it is a symlink. */
-static bool advance(const struct mounts *m, char done[PATH_MAX], char todo[PATH_MAX],
-                    unsigned *links)
+static int advance(struct walk *w)
 {
     char rest[PATH_MAX], part[PATH_MAX], target[PATH_MAX];
-    size_t skip = strspn(todo, "/"), length = strcspn(todo + skip, "/"), have = strlen(done);
-    memcpy(part, todo + skip, length);
+    size_t skip = strspn(w->todo, "/"), length = strcspn(w->todo + skip, "/");
+    size_t have = strlen(w->done);
+    memcpy(part, w->todo + skip, length);
     part[length] = '\0';
-    strcpy(rest, todo + skip + length);
-    strcpy(todo, rest);
+    strcpy(rest, w->todo + skip + length);
+    strcpy(w->todo, rest);
     if (length == 0 || strcmp(part, ".") == 0)
-        return true;
+        return 0;
     if (strcmp(part, "..") == 0) {
-        char *last = strrchr(done, '/');
+        char *last = strrchr(w->done, '/');
         if (last)
             *last = '\0';
-        return true;
+        return 0;
     }
     if (have + 1 + length >= PATH_MAX)
-        return false;
-    done[have] = '/';
-    strcpy(done + have + 1, part);
-    if (!is_local(m, done))
-        return false;
-    ssize_t n = readlink(done, target, sizeof target - 1);
+        return -ENAMETOOLONG;
+    w->done[have] = '/';
+    strcpy(w->done + have + 1, part);
+    w->foreign |= !is_local(w->mounts, w->done);
+    ssize_t n = w->foreign ? -1 : readlink(w->done, target, sizeof target - 1);
     if (n < 0)
-        return true;
-    if (++*links > LINKS_MAX || (size_t)n + strlen(rest) + 1 >= PATH_MAX)
-        return false;
+        return 0;
+    if (++w->links > LINKS_MAX || (size_t)n + strlen(rest) + 1 >= PATH_MAX)
+        return w->links > LINKS_MAX ? -ELOOP : -ENAMETOOLONG;
     target[n] = '\0';
-    done[target[0] == '/' ? 0 : have] = '\0';
-    memcpy(todo, target, (size_t)n);
-    strcpy(todo + n, rest);
-    return true;
+    w->done[target[0] == '/' ? 0 : have] = '\0';
+    memcpy(w->todo, target, (size_t)n);
+    strcpy(w->todo + n, rest);
+    return 0;
+}
+
+/* Follows PATH; no further than where it leaves the local file systems, unless TO_THE_END. */
+static int follow(struct walk *w, const char *path, bool to_the_end)
+{
+    if (path[0] != '/' || strlen(path) >= sizeof w->todo)
+        return path[0] != '/' ? -EINVAL : -ENAMETOOLONG;
+    strcpy(w->todo, path);
+    w->foreign = !is_local(w->mounts, "");
+    int r = 0;
+    while (r == 0 && *w->todo && (to_the_end || !w->foreign))
+        r = advance(w);
+    return r;
 }
 
 bool remote_mounts_need(FILE *in, const char *path)
 {
     CLEANUP(mounts_free) struct mounts m = {0};
-    char done[PATH_MAX] = "", todo[PATH_MAX];
-    if (path[0] != '/' || strlen(path) >= sizeof todo || !read_list(in, &m) || !is_local(&m, ""))
-        return true;
-    strcpy(todo, path);
-    unsigned links = 0;
-    while (*todo)
-        if (!advance(&m, done, todo, &links))
-            return true;
-    return false;
+    struct walk w = {.mounts = &m};
+    return !read_list(in, &m) || follow(&w, path, false) < 0 || w.foreign;
 }
 
 bool remote_is_needed(const char *path)
 {
     CLEANUP_FCLOSE FILE *in = fopen("/proc/self/mountinfo", "re");
     return !in || remote_mounts_need(in, path);
+}
+
+int remote_mounts_resolve(FILE *in, const char *path, char **ret)
+{
+    CLEANUP(mounts_free) struct mounts m = {0};
+    struct walk w = {.mounts = &m};
+    if (!in || !read_list(in, &m))
+        mounts_clear(&m); /* nothing is known to be local */
+    int r = follow(&w, path, true);
+    if (r < 0)
+        return r;
+    *ret = strdup(w.done[0] ? w.done : "/");
+    return *ret ? 0 : -ENOMEM;
+}
+
+int remote_resolve(const char *path, char **ret)
+{
+    CLEANUP_FCLOSE FILE *in = fopen("/proc/self/mountinfo", "re");
+    return remote_mounts_resolve(in, path, ret);
 }

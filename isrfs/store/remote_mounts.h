@@ -9,5 +9,7 @@
 /* remote_is_needed by this LIST, in the form of /proc/self/mountinfo. Symlinks are read from where
  * the list says that it is local. */
 bool remote_mounts_need(FILE *list, const char *path);
+/* remote_resolve by this LIST (NULL: nothing is local). */
+int remote_mounts_resolve(FILE *list, const char *path, char **ret);
 
 #endif

@@ -28,7 +28,7 @@ size_t remote_protocol_put_hello(uint8_t *out, const struct remote_hello *m)
     size_t length = strlen(m->path);
     put_u32(out, MAGIC);
     put_u32(out + 4, m->slots);
-    put_u32(out + 8, m->read_only);
+    put_u32(out + 8, m->read_only | (m->create ? 2u + 4u * (unsigned)m->fanout : 0));
     memset(out + 12, 0, STORE_UUID_HEX);
     memcpy(out + 12, m->uuid, strlen(m->uuid));
     memcpy(out + 12 + STORE_UUID_HEX, m->path, length);
@@ -41,12 +41,16 @@ int remote_protocol_get_hello(const void *data, size_t size, struct remote_hello
     struct reader in = reader_of(data, size);
     uint32_t magic = reader_u32(&in);
     ret->slots = reader_u32(&in);
-    ret->read_only = reader_u32(&in) != 0;
+    uint32_t flags = reader_u32(&in);
+    ret->read_only = flags & 1;
+    ret->create = flags & 2;
+    ret->fanout = (enum folder_fanout)(flags >> 2);
     const uint8_t *uuid = reader_bytes(&in, STORE_UUID_HEX);
     size_t length = in.left;
     const uint8_t *path = reader_bytes(&in, length);
-    if (in.bad || magic != MAGIC || ret->slots == 0 || ret->slots > REMOTE_SLOTS_MAX ||
-        length == 0 || length >= sizeof ret->path || memchr(path, '\0', length))
+    if (in.bad || magic != MAGIC || flags >> 2 > FOLDER_FANOUT_2_2 || ret->slots == 0 ||
+        ret->slots > REMOTE_SLOTS_MAX || length == 0 || length >= sizeof ret->path ||
+        memchr(path, '\0', length))
         return -EPROTO;
     memcpy(ret->uuid, uuid, STORE_UUID_HEX);
     memcpy(ret->path, path, length);

@@ -42,6 +42,8 @@ enum remote_op {
 struct remote_hello {
     unsigned slots;
     bool read_only;
+    bool create;                   /* make a store there first, if there is nothing, */
+    enum folder_fanout fanout;     /* with this; its uuid comes with ready */
     char uuid[STORE_UUID_HEX + 1]; /* empty: any */
     char path[PATH_MAX];
 };

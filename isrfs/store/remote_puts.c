@@ -6,10 +6,11 @@
  *                   ^ |
  *               add | | lose
  *                   | v
- *                   LOST        (forget: from both to none)
+ *                   LOST --forgive--> FORGIVEN --add--> PUT    (forget: from all to none)
  *
  * The rule is that of the folder store, whose memory of it goes with the process it runs in: a
- * barrier succeeds only if nothing is LOST, whoever asks. */
+ * barrier succeeds only if nothing is LOST, whoever asks. What is FORGIVEN is needed no more, or is
+ * about to be put again; it is written anew then. */
 #include "isrfs/store/remote_puts.h"
 
 #include <errno.h>
@@ -26,14 +27,14 @@
 struct entry {
     UT_hash_handle hh;
     uint64_t epoch;
-    bool lost;
+    bool lost, forgiven; /* never both */
     char key[];
 };
 
 struct remote_puts {
     struct entry *entries;
     uint64_t epoch;
-    size_t lost;
+    size_t lost, forgiven;
     int error; /* why */
 };
 
@@ -60,6 +61,7 @@ struct remote_puts *remote_puts_new(void)
 static void drop(struct remote_puts *p, struct entry *e)
 {
     p->lost -= e->lost;
+    p->forgiven -= e->forgiven;
     HASH_DEL(p->entries, e);
     free(e);
 }
@@ -84,7 +86,7 @@ int remote_puts_begin(const struct remote_puts *p, const struct remote_request *
     struct key key;
     key_of(request, &key);
     const struct entry *e = find(p, &key);
-    *ret_anew = e && e->lost;
+    *ret_anew = e && (e->lost || e->forgiven);
     return p->lost >= PUTS_MAX && !*ret_anew ? p->error : 0;
 }
 
@@ -111,7 +113,8 @@ int remote_puts_add(struct remote_puts *p, const struct remote_request *request)
     if (!e)
         return -ENOMEM;
     p->lost -= e->lost;
-    e->lost = false;
+    p->forgiven -= e->forgiven;
+    e->lost = e->forgiven = false;
     e->epoch = p->epoch;
     return 0;
 }
@@ -127,7 +130,7 @@ void remote_puts_forget(struct remote_puts *p, const struct remote_request *requ
 
 bool remote_puts_full(const struct remote_puts *p)
 {
-    return HASH_COUNT(p->entries) - p->lost >= PUTS_MAX;
+    return HASH_COUNT(p->entries) - p->lost - p->forgiven >= PUTS_MAX;
 }
 
 int remote_puts_begin_barrier(struct remote_puts *p, uint64_t *ret_epoch)
@@ -142,7 +145,7 @@ int remote_puts_settle(struct remote_puts *p, uint64_t epoch)
 {
     struct entry *e, *next;
     HASH_ITER(hh, p->entries, e, next)
-    if (!e->lost && e->epoch <= epoch)
+    if (!e->lost && !e->forgiven && e->epoch <= epoch)
         drop(p, e);
     return p->lost > 0 ? p->error : 0;
 }
@@ -150,10 +153,32 @@ int remote_puts_settle(struct remote_puts *p, uint64_t epoch)
 void remote_puts_lose(struct remote_puts *p, uint64_t epoch, int error)
 {
     for (struct entry *e = p->entries; e; e = e->hh.next) {
-        if (e->lost || e->epoch > epoch)
+        if (e->lost || e->forgiven || e->epoch > epoch)
             continue;
         if (p->lost++ == 0)
             p->error = error;
         e->lost = true;
     }
+}
+
+void remote_puts_forgive(struct remote_puts *p)
+{
+    bool many = HASH_COUNT(p->entries) > 2 * PUTS_MAX; /* they must not become ever more */
+    struct entry *e, *next;
+    HASH_ITER(hh, p->entries, e, next)
+    {
+        if ((e->lost || e->forgiven) && many) {
+            drop(p, e);
+        } else if (e->lost) {
+            p->lost--;
+            p->forgiven++;
+            e->lost = false;
+            e->forgiven = true;
+        }
+    }
+}
+
+bool remote_puts_any_lost(const struct remote_puts *p)
+{
+    return p->lost > 0;
 }

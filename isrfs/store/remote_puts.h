@@ -29,6 +29,9 @@ int remote_puts_begin_barrier(struct remote_puts *p, uint64_t *ret_epoch);
 int remote_puts_settle(struct remote_puts *p, uint64_t epoch);
 /* The puts up to EPOCH are lost: barriers give ERROR until each has been put again. */
 void remote_puts_lose(struct remote_puts *p, uint64_t epoch, int error);
+bool remote_puts_any_lost(const struct remote_puts *p);
+/* Barriers do not fail any more for what is lost; it is still written anew when it is put. */
+void remote_puts_forgive(struct remote_puts *p);
 #define REMOTE_PUTS_ALL UINT64_MAX
 
 #endif

@@ -131,7 +131,7 @@ void remote_state_open_late(struct remote_keeper *k)
         k->retry_at = remote_now_ms() + k->probe_ms;
         return;
     }
-    k->news.silent = true;
+    k->news.silent = k->was_open;
     if (room)
         remote_state_give_up(k);
     else
@@ -163,7 +163,8 @@ void remote_state_failed(struct remote_keeper *k, int error)
 
 void remote_state_opened(struct remote_keeper *k, const char *uuid)
 {
-    k->child->ready = true;
+    k->child->ready = k->was_open = true;
+    k->hello.create = false; /* it is there now, and never made again */
     memcpy(k->hello.uuid, uuid, sizeof k->hello.uuid);
     k->child->quiet = false;
     k->news.back |= k->failed || k->state == REMOTE_OFFLINE;
@@ -259,9 +260,11 @@ int remote_keeper_enter(struct remote_keeper *k, int64_t deadline, struct remote
 {
     struct timespec end = timespec_of(deadline);
     LOCK_SCOPE(&k->lock);
+    unsigned interrupts = k->interrupts;
     int r = begin(k, request, ret);
     while (r == 0 && (r = try_seat(k, request, ret)) == 0)
-        if (pthread_cond_timedwait(&k->changed, &k->lock, &end) == ETIMEDOUT)
+        if (pthread_cond_timedwait(&k->changed, &k->lock, &end) == ETIMEDOUT ||
+            k->interrupts != interrupts)
             return -EHOSTDOWN;
     return r < 0 ? r : 0;
 }
@@ -330,6 +333,40 @@ int remote_keeper_leave(struct remote_keeper *k, const struct remote_seat *seat,
     if (c == k->child)
         pthread_cond_broadcast(&k->changed);
     return result;
+}
+
+static void interrupt_child(struct remote_child *c)
+{
+    for (unsigned i = 0; i < c->slots; i++)
+        if (c->state[i] == REMOTE_SLOT_BUSY && c->sockets[i] >= 0)
+            shutdown(c->sockets[i], SHUT_RDWR);
+}
+
+void remote_keeper_interrupt(struct remote_keeper *k)
+{
+    LOCK_SCOPE(&k->lock);
+    k->interrupts++;
+    if (k->child && k->child->users > 0) {
+        retire(k);
+        if (k->state == REMOTE_ONLINE)
+            set_state(k, REMOTE_IDLE);
+    }
+    for (struct remote_child *c = k->given_up; c; c = c->next)
+        interrupt_child(c);
+    pthread_cond_broadcast(&k->changed);
+}
+
+/* The child's own store would fail its barriers too, so another one goes on. */
+void remote_keeper_put_again(struct remote_keeper *k)
+{
+    LOCK_SCOPE(&k->lock);
+    if (!remote_puts_any_lost(k->puts))
+        return;
+    if (k->state == REMOTE_ONLINE) {
+        retire(k);
+        set_state(k, REMOTE_IDLE);
+    }
+    remote_puts_forgive(k->puts);
 }
 
 bool remote_keeper_full(struct remote_keeper *k)

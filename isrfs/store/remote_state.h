@@ -25,7 +25,7 @@ struct remote_news {
 struct remote_keeper {
     /* constant */
     char *program;
-    struct remote_hello hello; /* but for uuid: lock */
+    struct remote_hello hello; /* but for uuid and create: lock */
     const char *name;          /* of the store, for messages */
     int64_t limit_ms, probe_ms;
     int wake; /* eventfd */
@@ -39,6 +39,8 @@ struct remote_keeper {
     unsigned strikes;              /* children given up since one last answered a request */
     bool start;                    /* the thread is to start a child, or does so */
     bool ending;
+    unsigned interrupts;
+    bool was_open;    /* before that, who opens the store is told by the result alone */
     bool failed;      /* the last child could not open the folder, and has said why */
     int error;        /* FAILED: why */
     int64_t retry_at; /* FAILED, OFFLINE: not before */
@@ -76,6 +78,12 @@ int remote_keeper_enter(struct remote_keeper *k, int64_t deadline, struct remote
 int remote_keeper_leave(struct remote_keeper *k, const struct remote_seat *seat,
                         enum remote_end end, const struct remote_request *request,
                         const struct remote_reply *reply);
+
+/* Ends all requests of now. */
+void remote_keeper_interrupt(struct remote_keeper *k);
+
+/* What is lost makes no barrier fail any more. */
+void remote_keeper_put_again(struct remote_keeper *k);
 
 /* A barrier is due, for the sake of memory. */
 bool remote_keeper_full(struct remote_keeper *k);

@@ -79,6 +79,12 @@ int store_barrier(struct store *s)
     return s->ops->barrier ? s->ops->barrier(s) : -EROFS;
 }
 
+void store_put_again(struct store *s)
+{
+    if (s->ops->put_again)
+        s->ops->put_again(s);
+}
+
 int store_remove(struct store *s, const struct object_id *id)
 {
     if (object_id_is_hole(id))

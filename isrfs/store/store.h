@@ -23,6 +23,7 @@ struct store_ops {
     int (*put)(struct store *s, const struct object_id *id, const void *object, size_t size);
     int (*has)(struct store *s, const struct object_id *id);
     int (*barrier)(struct store *s);
+    void (*put_again)(struct store *s);
     int (*remove)(struct store *s, const struct object_id *id);
     int (*put_record)(struct store *s, const char *name, const void *data, size_t size);
     int (*get_record)(struct store *s, const char *name, struct buffer *out);
@@ -62,8 +63,13 @@ int store_put(struct store *s, const struct object_id *id, const void *object, s
 int store_has(struct store *s, const struct object_id *id);
 
 /* Makes all that was put so far (objects and records) durable, and visible to other sites. After an
- * error every put since the last good barrier is unknown and has to be put again. */
+ * error every put since the last good barrier is unknown and has to be put again: until then
+ * barriers fail, whoever asks (but see store_put_again). */
 int store_barrier(struct store *s);
+
+/* For who alone puts into a store, from here to the next good barrier: puts all again of what was
+ * lost with an earlier barrier that is still needed. Barriers do not fail for the rest any more. */
+void store_put_again(struct store *s);
 
 /* Removes an object, if it is there. 0 or negative errno. */
 int store_remove(struct store *s, const struct object_id *id);

@@ -129,9 +129,15 @@ static int open_store(struct child *c)
     c->pool = pool_new(FLUSH_THREADS, FLUSH_QUEUE);
     if (!c->codec || !c->pool)
         return -errno;
+    char made[STORE_UUID_HEX + 1];
+    int r = c->hello.create ? folder_create(c->hello.path, c->hello.fanout, made) : 0;
+    if (r < 0 && r != -EEXIST)
+        return r;
     struct folder_config config = {
         .path = c->hello.path,
-        .uuid = c->hello.uuid[0] ? c->hello.uuid : NULL,
+        .uuid = c->hello.create    ? made
+                : c->hello.uuid[0] ? c->hello.uuid
+                                   : NULL,
         .read_only = c->hello.read_only,
         .codec = c->codec,
         .counters = &c->counters,

@@ -26,10 +26,22 @@
 #include "isrfs/sync/server.h"
 #include "isrfs/sync/version.h"
 
+#define HOME_TRIES 3
+
 static void say(const struct progress *progress, const char *text)
 {
     if (progress && progress->report)
         progress->report(progress->ctx, text, 0, 0);
+}
+
+/* Does it answer now? */
+static bool home_is_there(struct checkout *c)
+{
+    char name[VERSION_NAME_SIZE];
+    CLEANUP_BUFFER struct buffer record = {0};
+    version_name(name, c->uuid, c->base_version, &c->base.id);
+    int r = store_get_record(c->home, name, &record);
+    return r == 0 || r == -ENOENT || r == -EBADMSG;
 }
 
 static int kept(struct checkout *c, int error, const char *what, struct failure *failure)
@@ -66,23 +78,46 @@ static int record(struct checkout *c, const struct site_root *root, struct failu
     return r < 0 ? kept(c, r, "recording the version at home failed", failure) : 0;
 }
 
-/* Steps 2 and 3. */
+/* Steps 2 and 3, once. Up to the last barrier nobody else puts anything (store_put_again). */
+static int try_home(struct checkout *c, const struct site_root *root,
+                    const struct progress *progress, struct push_result *pushed,
+                    struct failure *failure)
+{
+    if (c->watch)
+        home_watch_look(c->watch);
+    checkout_carried_take(c);
+    struct push_request request = {
+        .wanted = &root->publishing, .base = checkout_carried(c, root), .progress = progress};
+    int r = push(c, &request, pushed);
+    pushed->bytes += c->carried_bytes;
+    if (r < 0) {
+        checkout_carried_give(c);
+        return kept(c, r == -ENOENT ? -EBADMSG : r, "bringing the changes home failed", failure);
+    }
+    say(progress, "recording the new version at home");
+    r = record(c, root, failure);
+    checkout_carried_give(c);
+    return r;
+}
+
+/* Steps 2 and 3. A home that goes away in the middle takes with it what was put since the last
+ * barrier; if it is back at once (another child process serves it), everything is put again. */
 static int bring_home(struct checkout *c, const struct site_root *root,
                       const struct progress *progress, struct push_result *pushed,
                       struct failure *failure)
 {
     if (!c->home)
         return kept(c, -EHOSTDOWN, "its home is not reachable", failure);
-    checkout_carried_take(c);
-    struct push_request request = {
-        .wanted = &root->publishing, .base = checkout_carried(c, root), .progress = progress};
-    int r = push(c, &request, pushed);
-    pushed->bytes += c->carried_bytes;
-    checkout_carried_give(c);
-    if (r < 0)
-        return kept(c, r == -ENOENT ? -EBADMSG : r, "bringing the changes home failed", failure);
-    say(progress, "recording the new version at home");
-    return record(c, root, failure);
+    int r = -EHOSTDOWN;
+    for (int i = 0; i < HOME_TRIES && r == -EHOSTDOWN; i++) {
+        if (i > 0 && !home_is_there(c))
+            break;
+        if (i > 0)
+            log_info("%s: its home is back; bringing the changes there once more",
+                     c->source.parcel);
+        r = try_home(c, root, progress, pushed, failure);
+    }
+    return r;
 }
 
 /* Does the record of what was refused belong to another site's version of the same number by now,

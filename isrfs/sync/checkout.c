@@ -15,13 +15,12 @@
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
-#include "isrfs/store/folder.h"
-#include "isrfs/store/remote.h"
 #include "isrfs/store/stack.h"
 #include "isrfs/sync/checkout_lock.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/home.h"
 #include "isrfs/sync/server.h"
+#include "isrfs/sync/version.h"
 
 #define WORKERS 4
 #define QUEUE   256
@@ -79,33 +78,26 @@ static int ask(struct checkout *c, const struct site *site, struct lockclient_pa
     return c->src ? 0 : failure_set(failure, OUTCOME_FAILED, "out of memory");
 }
 
-/* By a process of its own where the kernel may hold whoever asks for ever. */
-static int open_folder(struct checkout *c, const char *path, const char *uuid, bool read_only)
-{
-    if (remote_is_needed(path))
-        return remote_open(&(struct remote_config){.path = path,
-                                                   .uuid = uuid,
-                                                   .read_only = read_only,
-                                                   .codec = c->codec,
-                                                   .counters = &c->counters},
-                           &c->home);
-    return folder_open(&(struct folder_config){.path = path,
-                                               .uuid = uuid,
-                                               .read_only = read_only,
-                                               .codec = c->codec,
-                                               .counters = &c->counters,
-                                               .pool = c->pool},
-                       &c->home);
-}
-
-static int open_home(struct checkout *c, const struct lockclient_parcel_cfg *cfg, unsigned flags,
+static int open_home(struct checkout *c, const struct site *site,
+                     const struct lockclient_parcel_cfg *cfg, unsigned flags,
                      struct failure *failure)
 {
     const char *path = home_folder(c->src, failure);
     if (!path)
         return -EPROTONOSUPPORT;
     bool read_only = (flags & CHECKOUT_READ_ONLY) && !(flags & CHECKOUT_RECORDS);
-    int r = open_folder(c, path, cfg->store, read_only);
+    struct home_limits limits;
+    int r = home_limits(site, &limits, failure);
+    if (r < 0)
+        return r;
+    c->home_wait_ms = limits.wait_ms;
+    struct folder_config config = {.path = path,
+                                   .uuid = cfg->store,
+                                   .read_only = read_only,
+                                   .codec = c->codec,
+                                   .counters = &c->counters,
+                                   .pool = c->pool};
+    r = home_open(&config, &limits, NULL, &c->home, NULL);
     if (r == 0 || (flags & CHECKOUT_NO_HOME && r == -EHOSTDOWN))
         return 0;
     return failure_set(failure, OUTCOME_UNREACHABLE,
@@ -167,14 +159,26 @@ static void find_root(struct checkout *c)
         .base_version = c->base_version, .base = c->base, .current = c->base, .consistent = true};
 }
 
+/* Every check-out has a record at home by which it is seen to be there. */
+static int watch_home(struct checkout *c)
+{
+    char record[VERSION_NAME_SIZE];
+    version_name(record, c->uuid, c->base_version, &c->base.id);
+    struct home_watch_config config = {
+        .home = c->home, .record = record, .interrupt = home_interrupt};
+    return home_watch_new(&config, &c->watch);
+}
+
 static int open_stack(struct checkout *c, struct failure *failure)
 {
     struct store *stores[2];
     size_t count = 0;
     if (c->log)
         stores[count++] = site_log_store(c->log);
+    if (c->home && watch_home(c) < 0)
+        return failure_set(failure, OUTCOME_FAILED, "cannot start a thread");
     if (c->home)
-        stores[count++] = c->home;
+        stores[count++] = home_watch_store(c->watch);
     c->stack = stack_new(c->codec, &c->counters, stores, count);
     return c->stack ? 0 : failure_set(failure, OUTCOME_FAILED, "out of memory");
 }
@@ -216,7 +220,7 @@ static int open_read_only(struct checkout *c, const struct site *site, unsigned 
 {
     struct lockclient_parcel_cfg cfg;
     int r = ask(c, site, &cfg, failure);
-    r = r < 0 ? r : open_home(c, &cfg, flags, failure);
+    r = r < 0 ? r : open_home(c, site, &cfg, flags, failure);
     r = r < 0 ? r : get_keys(c, c->source.version, failure);
     if (r < 0)
         return r;
@@ -224,13 +228,14 @@ static int open_read_only(struct checkout *c, const struct site *site, unsigned 
     return open_stack(c, failure);
 }
 
-static int open_locked(struct checkout *c, const struct lockclient_parcel_cfg *cfg, unsigned flags,
+static int open_locked(struct checkout *c, const struct site *site,
+                       const struct lockclient_parcel_cfg *cfg, unsigned flags,
                        struct failure *failure)
 {
     CLEANUP_SECRET uint8_t *session = secret_alloc(LOCKCLIENT_SECRET_SIZE);
     if (!session)
         return failure_set(failure, OUTCOME_FAILED, "out of memory");
-    int r = open_home(c, cfg, flags, failure);
+    int r = open_home(c, site, cfg, flags, failure);
     r = r < 0 ? r : checkout_lock_parcel(c, cfg, session, failure);
     r = r < 0 ? r : get_keys(c, c->base_version, failure);
     r = r < 0 ? r : checkout_open_log(c, session, failure);
@@ -255,7 +260,7 @@ static int open_writable(struct checkout *c, const struct site *site, unsigned f
     r = r < 0 ? r : ask(c, site, &cfg, failure);
     if (r == 0 && !existing)
         r = checkout_lock_site(c, site, false, failure);
-    r = r < 0 ? r : open_locked(c, &cfg, flags, failure);
+    r = r < 0 ? r : open_locked(c, site, &cfg, flags, failure);
     if (r < 0 && c->fresh)
         checkout_lock_abandon(c);
     return r;
@@ -301,6 +306,7 @@ void checkout_close(struct checkout *c)
         return;
     store_free(c->stack);
     site_log_close(c->log);
+    home_watch_free(c->watch);
     store_free(c->home);
     lockclient_free(c->client);
     pool_free(c->pool);
@@ -369,7 +375,10 @@ int checkout_root_put(struct checkout *c, const struct site_root *root)
 int checkout_forget(struct checkout *c)
 {
     if (c->home && c->nonce) {
-        int r = hold_remove(c->home, c->codec, c->uuid, c->nonce);
+        struct home_watch_state state = {0};
+        if (c->watch)
+            home_watch_state(c->watch, &state);
+        int r = state.away ? -EHOSTDOWN : hold_remove(c->home, c->codec, c->uuid, c->nonce);
         if (r < 0)
             log_warning("%s: its hold at home could not be removed: %s", c->source.parcel,
                         strerror(-r));
@@ -385,6 +394,12 @@ int checkout_forget(struct checkout *c)
     return r < 0 ? r : io_fsync_dir(c->state_fd, ".");
 }
 
+void checkout_hurry(struct checkout *c)
+{
+    if (c->watch)
+        home_watch_cancel(c->watch);
+}
+
 int checkout_parcel(struct checkout *c, size_t cache_bytes, struct parcel **ret,
                     struct failure *failure)
 {
@@ -396,6 +411,8 @@ int checkout_parcel(struct checkout *c, size_t cache_bytes, struct parcel **ret,
         .pool = c->pool,
         .counters = &c->counters,
         .cache_bytes = cache_bytes,
+        .watch = c->watch,
+        .home_wait_ms = c->home_wait_ms,
     };
     c->parcel_opened = true;
     int r = parcel_open(&config, &c->root.current, ret);

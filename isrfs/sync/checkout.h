@@ -59,8 +59,10 @@ struct checkout {
     struct lockclient *client;
     struct store *home;          /* the folder store at SRC */
     struct site_log *log;        /* NULL when read-only */
+    struct home_watch *watch;    /* through which the stack reads the home; NULL without one */
     struct store *stack;         /* log, then home */
     struct site_log_found found; /* what opening the log found */
+    unsigned home_wait_ms;       /* for parcels; set from isr.conf, may be changed */
     bool parcel_opened;          /* objects in the log may be in no root yet: it is not trimmed */
     pthread_mutex_t root_lock;
     pthread_cond_t root_free;
@@ -112,6 +114,9 @@ int checkout_forget(struct checkout *c);
 
 /* Lets go of everything in this process; lock, nonce and log stay. NULL is allowed. */
 void checkout_close(struct checkout *c);
+
+/* Nobody waits for a home that is away any more. */
+void checkout_hurry(struct checkout *c);
 
 /* Opens the newest state of the check-out as files. See parcel_open; CACHE_BYTES as in its config.
  */

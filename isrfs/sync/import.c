@@ -11,7 +11,6 @@
 #include "isrfs/base/hex.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
-#include "isrfs/store/folder.h"
 #include "isrfs/sync/home.h"
 #include "isrfs/sync/import_file.h"
 #include "isrfs/sync/import_names.h"
@@ -161,22 +160,19 @@ static int open_home(struct import *m, const char *src, uint32_t chunk_size)
     char clean[256];
     log_clean(clean, sizeof clean, path);
     enum folder_fanout fanout = folder_fanout_for(fanout_bytes(m, chunk_size));
-    r = folder_create(path, fanout, m->store_uuid);
+    struct home_limits limits;
+    r = home_limits(m->site, &limits, m->failure);
+    if (r < 0)
+        return r;
+    struct folder_config config = {
+        .path = path, .codec = m->codec, .counters = &m->counters, .pool = m->pool};
+    r = home_open(&config, &limits, &fanout, &m->home, m->store_uuid);
     if (r == -ENOTEMPTY)
         return failure_set(
             m->failure, OUTCOME_FAILED,
             "%s is not empty and holds no isrfs store; give an empty or a new folder", clean);
-    if (r < 0 && r != -EEXIST)
-        return failure_set(m->failure, OUTCOME_UNREACHABLE, "cannot make a store at %s: %s", clean,
-                           strerror(-r));
-    struct folder_config config = {.path = path,
-                                   .uuid = m->store_uuid,
-                                   .codec = m->codec,
-                                   .counters = &m->counters,
-                                   .pool = m->pool};
-    r = folder_open(&config, &m->home);
-    return r < 0 ? failure_set(m->failure, OUTCOME_UNREACHABLE, "cannot open the store at %s: %s",
-                               clean, strerror(-r))
+    return r < 0 ? failure_set(m->failure, OUTCOME_UNREACHABLE,
+                               "cannot make or open a store at %s: %s", clean, strerror(-r))
                  : 0;
 }
 

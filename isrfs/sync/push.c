@@ -114,6 +114,7 @@ int push(struct checkout *c, const struct push_request *request, struct push_res
     uint64_t objects;
     site_log_usage(c->log, &p.total, &objects);
     *ret = (struct push_result){0};
+    store_put_again(c->home); /* all that WANTED needs beyond BASE */
     r = push_files(&p, wanted, base, &ret->size);
     r = r < 0 ? r : carry(&p, &request->wanted->id);
     r = r < 0 ? r : store_barrier(c->home);

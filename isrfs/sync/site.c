@@ -23,9 +23,10 @@
 #define SERVER_FILE ".server" /* no parcel has such a name */
 
 static const char *const conf_keys[] = {
-    "LOCKSRV", "USER",        "COMPRESSION", "COMPRESSION_LEVEL", "PADDING",       "CACHE_SIZE",
-    "QEMU",    "QEMU_ACCEL",  "QEMU_ARGS",   "QEMU_NET",          "QEMU_POWEROFF", "VMM",
-    "EVENTS",  "SSH_COMMAND", "SSH_DIR",     "SSH_TIMEOUT",       "LOG_SIZE",      NULL};
+    "LOCKSRV",       "USER",     "COMPRESSION",  "COMPRESSION_LEVEL", "PADDING",
+    "CACHE_SIZE",    "QEMU",     "QEMU_ACCEL",   "QEMU_ARGS",         "QEMU_NET",
+    "QEMU_POWEROFF", "VMM",      "EVENTS",       "SSH_COMMAND",       "SSH_DIR",
+    "SSH_TIMEOUT",   "LOG_SIZE", "HOME_TIMEOUT", "HOME_WAIT",         NULL};
 
 /* --- opening --- */
 

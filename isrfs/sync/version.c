@@ -9,17 +9,24 @@
 
 #include "isrfs/base/keyvalue.h"
 
-#define NAME_SIZE 160
-
-static void record_name(char out[NAME_SIZE], const char *uuid, uint64_t number, const char *hex)
+static void record_name(char out[VERSION_NAME_SIZE], const char *uuid, uint64_t number,
+                        const char *hex)
 {
-    snprintf(out, NAME_SIZE, "versions/%s/%" PRIu64 "-%s", uuid, number, hex);
+    snprintf(out, VERSION_NAME_SIZE, "versions/%s/%" PRIu64 "-%s", uuid, number, hex);
+}
+
+void version_name(char out[VERSION_NAME_SIZE], const char *uuid, uint64_t number,
+                  const struct object_id *catalog)
+{
+    char hex[OBJECT_ID_HEX + 1];
+    object_id_to_hex(catalog, hex);
+    record_name(out, uuid, number, hex);
 }
 
 int version_put(struct store *home, const char *uuid, uint64_t number,
                 const struct object_id *catalog)
 {
-    char hex[OBJECT_ID_HEX + 1], name[NAME_SIZE];
+    char hex[OBJECT_ID_HEX + 1], name[VERSION_NAME_SIZE];
     object_id_to_hex(catalog, hex);
     record_name(name, uuid, number, hex);
     CLEANUP_BUFFER struct buffer text = {0};
@@ -38,7 +45,7 @@ int version_put(struct store *home, const char *uuid, uint64_t number,
 int version_remove(struct store *home, const char *uuid, uint64_t number,
                    const struct object_id *catalog)
 {
-    char hex[OBJECT_ID_HEX + 1], name[NAME_SIZE];
+    char hex[OBJECT_ID_HEX + 1], name[VERSION_NAME_SIZE];
     object_id_to_hex(catalog, hex);
     record_name(name, uuid, number, hex);
     return store_remove_record(home, name);

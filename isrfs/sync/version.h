@@ -7,6 +7,12 @@
 #include "isrfs/codec/object.h"
 #include "isrfs/store/store.h"
 
+#define VERSION_NAME_SIZE 160
+
+/* The record's name. */
+void version_name(char out[VERSION_NAME_SIZE], const char *uuid, uint64_t number,
+                  const struct object_id *catalog);
+
 /* Puts the record of version NUMBER; durable after the next barrier. Again is no error. Errors as
  * store_put_record. */
 int version_put(struct store *home, const char *uuid, uint64_t number,

@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "isrfs/base/io.h"
@@ -99,6 +102,20 @@ void wait_until_back(struct store *s, const struct sample *sample)
 {
     int r;
     while ((r = get(s, sample)) == -EHOSTDOWN)
-        usleep(2000);
+        sched_yield(); /* each is refused at once, or tries */
     assert_int_equal(r, 0);
+}
+
+void wait_until_none_hangs(struct store *s)
+{
+    while (remote_hanging(s) > 0) {
+        pid_t ids[32];
+        struct pollfd ends[32];
+        unsigned count = children(ids, 32);
+        for (unsigned i = 0; i < count; i++)
+            ends[i] = (struct pollfd){pidfd_open(ids[i], 0), POLLIN, 0};
+        poll(ends, count, 100); /* those that hung may be gone already, and one stays */
+        for (unsigned i = 0; i < count; i++)
+            close(ends[i].fd);
+    }
 }

@@ -27,5 +27,7 @@ int64_t now_ms(void);
 
 /* Calls get until it gives 0; the test's alarm is the limit. */
 void wait_until_back(struct store *s, const struct sample *sample);
+/* Likewise until no child hangs any more. */
+void wait_until_none_hangs(struct store *s);
 
 #endif

@@ -109,7 +109,7 @@ static void writing_goes_on_while_the_home_is_away(void **state)
         memset(block, 0, sizeof block);
         assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK + 8192), 4096);
         assert_int_equal(block[77], 2);
-        assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK), -EIO);
+        assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK), -EHOSTDOWN);
     }
     struct object_ref unused;
     parcel_freeze(f->parcel);
@@ -129,6 +129,41 @@ static void writing_goes_on_while_the_home_is_away(void **state)
         if (i == 0)
             fixture_reopen(f); /* what is in the journal only is there too */
     }
+    fixture_commit(f);
+    free(data);
+}
+
+static void a_commit_that_fails_because_the_home_is_away_stops_no_journal(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = fixture_make(f, "disk.img");
+    uint8_t *data = malloc(CHUNK);
+    for (uint8_t i = 0; i < 3; i++) {
+        memset(data, i + 1, CHUNK);
+        assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
+    }
+    assert_int_equal(parcel_write(f->parcel, id, "tail", 4, 3 * CHUNK), 4);
+    fixture_commit(f);
+    fixture_reopen(f);
+    f->far.away = true; /* with every node of the keyring */
+    memset(data, 9, CHUNK);
+    assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, CHUNK), CHUNK);
+    /* the last block is a part of one, and what is added begins and ends within it */
+    assert_int_equal(parcel_write(f->parcel, id, data, 4096, 3 * CHUNK), 4096);
+    assert_int_equal(parcel_write(f->parcel, id, "more", 4, 3 * CHUNK + 4096), 4);
+    assert_int_equal(parcel_settle(f->parcel), -EHOSTDOWN);
+    struct object_ref unused;
+    parcel_freeze(f->parcel);
+    assert_int_equal(parcel_flush(f->parcel, &unused), -EHOSTDOWN);
+    parcel_thaw(f->parcel);
+    assert_int_equal(parcel_write(f->parcel, id, "x", 1, 3 * CHUNK + 4100), 1);
+    fixture_keep(f);
+    fixture_reopen(f);
+    f->far.away = false;
+    assert_int_equal(parcel_read(f->parcel, id, data, 4, 3 * CHUNK + 4097), 4);
+    assert_memory_equal(data, "orex", 4);
+    assert_int_equal(parcel_read(f->parcel, id, data, CHUNK, CHUNK), CHUNK);
+    assert_int_equal(data[5], 9);
     fixture_commit(f);
     free(data);
 }
@@ -157,6 +192,7 @@ int main(void)
         TEST(keeping_a_small_change_costs_a_small_record),
         TEST(a_big_write_is_encoded_and_not_logged_by_block),
         TEST(writing_goes_on_while_the_home_is_away),
+        TEST(a_commit_that_fails_because_the_home_is_away_stops_no_journal),
         TEST(what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

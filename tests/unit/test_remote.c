@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "isrfs/base/io.h"
-#include "isrfs/store/remote_mounts.h"
 #include "isrfs/store/remote_puts.h"
 #include "tests/unit/remote_bench.h"
 
@@ -265,6 +264,35 @@ static int check_link(void *ctx, const char *name)
     return 0;
 }
 
+static void what_is_lost_and_not_needed_any_more_fails_no_barrier(void **state)
+{
+    struct fixture *f = *state;
+    struct remote_config config = remote_config_of(f);
+    CLEANUP_STORE struct store *s = open_remote(&config);
+    struct sample a = sample_of(f, 1), b = sample_of(f, 2), c = sample_of(f, 3);
+    assert_int_equal(put(s, &a), 0);
+    assert_int_equal(put(s, &b), 0);
+    assert_int_equal(kill(only_child(), SIGKILL), 0);
+    while (store_has(s, &a.id) < 0)
+        ; /* until another serves */
+    assert_int_equal(store_barrier(s), -EHOSTDOWN);
+    store_put_again(s);
+    assert_int_equal(put(s, &b), 0); /* and not A */
+    assert_int_equal(put(s, &c), 0);
+    assert_int_equal(store_barrier(s), 0);
+    /* what is lost after that counts again */
+    assert_int_equal(put(s, &a), 0);
+    assert_int_equal(kill(only_child(), SIGKILL), 0);
+    while (store_has(s, &b.id) < 0)
+        ;
+    assert_int_equal(store_barrier(s), -EHOSTDOWN);
+    assert_int_equal(put(s, &a), 0);
+    assert_int_equal(store_barrier(s), 0);
+    assert_int_equal(get(f->store, &a), 0);
+    assert_int_equal(get(f->store, &b), 0);
+    assert_int_equal(get(f->store, &c), 0);
+}
+
 static void the_child_inherits_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -337,81 +365,33 @@ static void many_threads_share_it(void **state)
     assert_int_equal(store_barrier(s), 0);
 }
 
-static bool need(const char *list, const char *path)
-{
-    FILE *in = fmemopen((void *)(uintptr_t)list, strlen(list), "r");
-    assert_non_null(in);
-    bool r = remote_mounts_need(in, path);
-    fclose(in);
-    return r;
-}
-
-static void the_list_of_mounts_says_what_is_local(void **state)
-{
-    (void)state;
-    const char *list = "20 1 0:1 / / rw - ext4 /dev/a rw\n"
-                       "21 20 0:2 / /net rw shared:1 master:2 - nfs4 server:/ rw\n"
-                       "22 21 0:3 / /net/disk rw - xfs /dev/b rw\n"
-                       "23 20 0:4 / /with\\040space rw - fuse.sshfs host: rw\n"
-                       "24 20 0:5 / /stack rw - ext4 /dev/c rw\n"
-                       "25 24 0:6 / /stack rw - fuse.x x rw\n"
-                       "26 20 0:7 / /hidden/below rw - ext4 /dev/d rw\n"
-                       "27 20 0:8 / /hidden rw - fuse x rw\n";
-    assert_false(need(list, "/"));
-    assert_false(need(list, "/no/such"));
-    assert_false(need(list, "/network"));
-    assert_true(need(list, "/net"));
-    assert_true(need(list, "/net/deep/../er"));
-    assert_true(need(list, "//net//"));
-    assert_true(need(list, "/net/disk")); /* reached through it */
-    assert_true(need(list, "/with space/home"));
-    assert_true(need(list, "/stack"));
-    assert_true(need(list, "/hidden/below"));
-    assert_false(need(list, "/no/../such"));
-    assert_true(need(list, "relative"));
-    assert_true(need("nonsense\n", "/"));
-}
-
-static void a_link_is_followed_to_where_it_leads(void **state)
+static void a_store_is_made_where_nothing_is_and_only_there(void **state)
 {
     struct fixture *f = *state;
-    char path[200], away[200];
-    snprintf(path, sizeof path, "%s/link", f->root);
-    snprintf(away, sizeof away, "%s/away", f->root);
-    assert_int_equal(symlink("away/x", path), 0);
-    CLEANUP_FREE char *list = NULL;
-    assert_true(
-        asprintf(&list, "20 1 0:1 / / rw - ext4 a rw\n21 20 0:2 / %s rw - nfs b rw\n", away) > 0);
-    assert_true(need(list, path));
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(symlink(f->path, path), 0);
-    assert_false(need(list, path));
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(symlink(path, path), 0);
-    assert_true(need(list, path)); /* in a circle */
-}
-
-/* Where the list of mounts has no line for "/" (a chroot that is no mount), that counts as not
- * known. */
-static void the_machine_s_own_list_is_read(void **state)
-{
-    static const char *const local[] = {"ext2",  "ext3", "ext4",  "xfs",
-                                        "btrfs", "f2fs", "tmpfs", "overlay"};
-    (void)state;
-    CLEANUP_FCLOSE FILE *list = fopen("/proc/self/mountinfo", "re");
-    char line[4096], type[32];
-    bool is_local = false;
-    assert_non_null(list);
-    while (fgets(line, sizeof line, list)) {
-        const char *rest = strstr(line, " - ");
-        if (!strstr(line, " / / ") || !rest || sscanf(rest, " - %31s", type) != 1)
-            continue;
-        is_local = false; /* the last one lies on top */
-        for (size_t i = 0; i < sizeof local / sizeof *local; i++)
-            is_local |= strcmp(type, local[i]) == 0;
-    }
-    assert_int_equal(remote_is_needed("/"), !is_local);
-    assert_true(remote_is_needed("/proc/self")); /* procfs is no place for a store */
+    static const enum folder_fanout fanout = FOLDER_FANOUT_2_1;
+    struct remote_config config = remote_config_of(f);
+    struct store *s = NULL;
+    char path[200], uuid[STORE_UUID_HEX + 1];
+    snprintf(path, sizeof path, "%s/made", f->root);
+    config.path = path;
+    config.uuid = NULL;
+    config.create = &fanout;
+    s = open_remote(&config);
+    memcpy(uuid, remote_uuid(s), sizeof uuid);
+    struct sample a = sample_of(f, 1);
+    assert_int_equal(put(s, &a), 0);
+    assert_int_equal(kill(only_child(), SIGKILL), 0);
+    wait_until_back(s, &a); /* by a child that makes nothing */
+    store_free(s);
+    s = open_remote(&config); /* as one that is there */
+    assert_string_equal(remote_uuid(s), uuid);
+    assert_int_equal(get(s, &a), 0);
+    store_free(s);
+    config.path = f->root; /* which holds other things */
+    assert_int_equal(remote_open(&config, &s), -ENOTEMPTY);
+    CLEANUP_FREE char *clean = NULL;
+    assert_true(asprintf(&clean, "rm -r '%s'", path) > 0);
+    assert_int_equal(system(clean), 0);
 }
 
 int main(void)
@@ -426,13 +406,12 @@ int main(void)
         TEST(a_store_that_comes_back_serves_again),
         TEST(a_killed_child_is_replaced_at_the_next_call),
         TEST(a_barrier_fails_until_what_a_killed_child_put_is_put_again),
+        TEST(what_is_lost_and_not_needed_any_more_fails_no_barrier),
         TEST(the_child_inherits_nothing),
         TEST(no_child_is_left_when_the_store_is_closed),
         TEST(many_threads_share_it),
         cmocka_unit_test(no_more_is_put_than_can_be_known_to_be_lost),
-        cmocka_unit_test(the_list_of_mounts_says_what_is_local),
-        TEST(a_link_is_followed_to_where_it_leads),
-        TEST(the_machine_s_own_list_is_read),
+        TEST(a_store_is_made_where_nothing_is_and_only_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

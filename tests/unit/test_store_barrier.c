@@ -74,6 +74,31 @@ static void a_put_that_fails_after_a_failed_barrier_does_not_heal_it(void **stat
     assert_int_equal(store_barrier(f->store), 0);
 }
 
+static void what_is_lost_and_not_needed_any_more_fails_no_barrier(void **state)
+{
+    struct fixture *f = *state;
+    struct sample a = sample_of(f, 1), b = sample_of(f, 2);
+    assert_int_equal(put(f->store, &a), 0);
+    assert_int_equal(put(f->store, &b), 0);
+    fsync_error = -EIO;
+    assert_int_equal(store_barrier(f->store), -EIO);
+    fsync_error = 0;
+    store_put_again(f->store);
+    write_error = -ENOSPC; /* it is written anew, however good it looks */
+    assert_int_equal(put(f->store, &b), -ENOSPC);
+    write_error = 0;
+    assert_int_equal(put(f->store, &b), 0);
+    assert_int_equal(store_barrier(f->store), 0); /* without A */
+    /* what is lost after that counts again */
+    assert_int_equal(put(f->store, &a), 0);
+    fsync_error = -EIO;
+    assert_int_equal(store_barrier(f->store), -EIO);
+    fsync_error = 0;
+    assert_int_equal(store_barrier(f->store), -EIO);
+    assert_int_equal(put(f->store, &a), 0);
+    assert_int_equal(store_barrier(f->store), 0);
+}
+
 static void many_objects_are_flushed_by_one_syncfs_which_may_fail_too(void **state)
 {
     struct fixture *f = *state;
@@ -138,6 +163,7 @@ int main(void)
         TEST(a_barrier_flushes_each_file_and_its_folders),
         TEST(a_failed_barrier_stays_failed_until_everything_is_put_again),
         TEST(a_put_that_fails_after_a_failed_barrier_does_not_heal_it),
+        TEST(what_is_lost_and_not_needed_any_more_fails_no_barrier),
         TEST(many_objects_are_flushed_by_one_syncfs_which_may_fail_too),
         TEST(a_store_that_was_swapped_for_an_empty_folder_is_offline),
         TEST(a_store_whose_marker_is_gone_is_offline_not_empty),

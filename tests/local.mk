@@ -38,12 +38,15 @@ SHELL_TESTS += \
 	tests/nothing-lies-on-disk-in-the-clear.sh \
 	tests/odd-paths-are-only-paths.sh \
 	tests/old-versions-can-be-read.sh \
+	tests/older-version-is-noticed.sh \
 	tests/own-folders-below-the-mountpoint-are-refused.sh \
+	tests/rekeyed-parcel-shares-no-key.sh \
 	tests/run-checks-in-when-the-guest-switches-off.sh \
 	tests/second-mount-at-this-site-is-refused.sh \
 	tests/seeds-names-are-links.sh \
 	tests/sigterm-loses-nothing-written.sh \
 	tests/status-shows-what-is-here.sh \
+	tests/store-and-words-alone-bring-a-parcel-back.sh \
 	tests/store-full-of-garbage-is-refused.sh \
 	tests/two-sites-at-once-one-wins.sh \
 	tests/umount-fails-if-anything-is-left-undone.sh \
@@ -51,7 +54,8 @@ SHELL_TESTS += \
 	tests/unknown-parcel-is-said.sh \
 	tests/verify-finds-damage.sh \
 	tests/wrong-arguments-are-usage-errors.sh \
-	tests/wrong-secret-opens-nothing.sh
+	tests/wrong-secret-opens-nothing.sh \
+	tests/wrong-word-is-named.sh
 
 # Checks of the source tree itself: quick, and run again by scripts/check's distcheck.
 TREE_TESTS = \

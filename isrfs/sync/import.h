@@ -3,6 +3,7 @@
 #ifndef ISRFS_SYNC_IMPORT_H
 #define ISRFS_SYNC_IMPORT_H
 
+#include "isrfs/base/words.h"
 #include "isrfs/sync/checkin.h"
 
 struct import_file {
@@ -30,6 +31,8 @@ struct import_result {
     char *src;     /* where it went; the caller's */
     bool embedded; /* the lock server is a folder on this machine, */
     bool first;    /* and was made just now */
+    char recovery[WORDS_TEXT_SIZE]; /* the user's first parcel: the recovery key, to be shown and
+                                     * wiped; else empty */
 };
 
 /* Makes the home when it is missing or empty, writes every object there, and creates the parcel at

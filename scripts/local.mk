@@ -20,7 +20,7 @@ dist_lockserver_SCRIPTS = \
 	scripts/lockserver/isr_rollback
 # Sourced by the commands, not run.
 dist_lockserver_DATA = scripts/lockserver/isr_functions scripts/lockserver/isr_version_functions \
-	scripts/lockserver/isr_secrets
+	scripts/lockserver/isr_secrets scripts/lockserver/isr_backup_functions
 
 EXTRA_DIST += scripts/check scripts/quickstart scripts/prepare scripts/make-guest .ci/run
 

@@ -13,6 +13,7 @@ include tests/versions.mk
 # What users get, end to end.
 SHELL_TESTS += \
 	tests/a-terabyte-costs-what-is-in-it.sh \
+	tests/backup-is-sealed-and-restoring-it-breaks-locks.sh \
 	tests/checkpoint-keeps-the-lock.sh \
 	tests/damaged-chunk-is-eio-for-its-range-only.sh \
 	tests/disk-image-comes-back-at-second-site.sh \

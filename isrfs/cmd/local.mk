@@ -56,3 +56,8 @@ UNINSTALL_HOOKS += uninstall-isr-links
 uninstall-isr-links:
 	$(AM_V_at)for link in $(ISR_LINKS); do rm -f "$(DESTDIR)$(bindir)/$$link"; done
 	$(AM_V_at)rm -f "$(DESTDIR)$(mounthelperdir)/umount.fuse.isrfs" || :
+
+# What seals isr_admin's exports; libcrypto is all it needs.
+pkglibexec_PROGRAMS += isrfs/cmd/isr-seal
+isrfs_cmd_isr_seal_SOURCES = isrfs/cmd/isr_seal.c
+isrfs_cmd_isr_seal_LDADD = liblockclient.a libcodec.a libbase.a $(CRYPTO_LIBS)

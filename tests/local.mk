@@ -56,6 +56,7 @@ SHELL_TESTS += \
 	tests/verify-finds-damage.sh \
 	tests/wrong-arguments-are-usage-errors.sh \
 	tests/wrong-secret-opens-nothing.sh \
+	tests/words-are-shown-and-typed-at-a-terminal.sh \
 	tests/wrong-word-is-named.sh
 
 # Checks of the source tree itself: quick, and run again by scripts/check's distcheck.

@@ -15,6 +15,7 @@ SHELL_TESTS += \
 	tests/lock-server-refuses-bad-words.sh \
 	tests/lock-server-repeats-answer-the-same.sh \
 	tests/lock-server-survives-a-kill-anywhere.sh \
+	tests/lock-rekey-and-recover-are-done-once.sh \
 	tests/lock-session-key-is-the-agreed-one.sh \
 	tests/lock-two-checkouts-one-wins.sh
 

@@ -28,9 +28,9 @@ struct import_result {
     uint64_t bytes;      /* logical */
     uint64_t data_bytes; /* that are not holes */
     uint64_t objects, stored_bytes;
-    char *src;     /* where it went; the caller's */
-    bool embedded; /* the lock server is a folder on this machine, */
-    bool first;    /* and was made just now */
+    char *src;                      /* where it went; the caller's */
+    bool embedded;                  /* the lock server is a folder on this machine, */
+    bool first;                     /* and was made just now */
     char recovery[WORDS_TEXT_SIZE]; /* the user's first parcel: the recovery key, to be shown and
                                      * wiped; else empty */
 };

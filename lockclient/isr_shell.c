@@ -30,8 +30,9 @@ static const struct {
     {"isr_cat_parcel_cfg", "up"}, {"isr_cat_user", "u"},       {"isr_check_lock", "up/n"},
     {"isr_clone_parcel", "upvp"}, {"isr_create_parcel", "up"}, {"isr_history", "up"},
     {"isr_list_forgotten", "u"},  {"isr_list_parcel", "u"},    {"isr_prune_versions", "up"},
-    {"isr_publish", "upn/r"},     {"isr_put_event", "u"},      {"isr_release_lock", "upn"},
-    {"isr_remove_parcel", "up"},  {"isr_rollback", "upnv/r"},
+    {"isr_publish", "upn/r"},     {"isr_put_event", "u"},      {"isr_recover_parcel", "up"},
+    {"isr_rekey", "upn/r"},       {"isr_release_lock", "upn"}, {"isr_remove_parcel", "up"},
+    {"isr_rollback", "upnv/r"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 

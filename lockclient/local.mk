@@ -26,7 +26,7 @@ dist_man_MANS += doc/man/isr_shell.8
 # For an account of one's own, whose login shell looks for the commands by their names.
 SHELL_LINKS = isr_acquire_lock isr_break_lock isr_cat_keyroot isr_cat_parcel_cfg isr_cat_user \
 	isr_check_lock isr_clone_parcel isr_create_parcel isr_history isr_list_forgotten isr_list_parcel \
-	isr_prune_versions isr_publish isr_put_event isr_release_lock isr_remove_parcel \
+	isr_prune_versions isr_publish isr_put_event isr_recover_parcel isr_rekey isr_release_lock isr_remove_parcel \
 	isr_rollback
 INSTALL_HOOKS += install-shell-links
 install-shell-links: install-shellexecPROGRAMS

@@ -237,12 +237,13 @@ int lockclient_create(struct lockclient *lc, const char *parcel, const struct lo
     int r = message_build_create(c, lc->site, &input, &reason);
     if (r < 0)
         return call_bad_argument(r, reason, error);
-    struct call call = {.command = "isr_create_parcel", .parcel = parcel, .input = &input};
+    const char *command = c->number ? "isr_recover_parcel" : "isr_create_parcel";
+    struct call call = {.command = command, .parcel = parcel, .input = &input};
     CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
     r = call_run(lc, &call, &reply, NULL, error);
     if (r < 0)
         return r;
-    r = message_parse_version(reply.out.data, reply.out.size, 1, &reason);
+    r = message_parse_version(reply.out.data, reply.out.size, c->number ? c->number : 1, &reason);
     return call_check_reply(&call, r, reason, error);
 }
 
@@ -254,7 +255,7 @@ int lockclient_publish(struct lockclient *lc, const char *parcel, const char *no
     int r = message_build_publish(p, lc->site, &input, &reason);
     if (r < 0)
         return call_bad_argument(r, reason, error);
-    struct call call = {.command = "isr_publish",
+    struct call call = {.command = p->uuid ? "isr_rekey" : "isr_publish",
                         .parcel = parcel,
                         .nonce = nonce,
                         .word = p->release ? "release" : NULL,

@@ -69,7 +69,7 @@ int lockclient_parcel_cfg(struct lockclient *lc, const char *parcel,
                           struct lockclient_parcel_cfg *ret, struct lockclient_error *error);
 int lockclient_create(struct lockclient *lc, const char *parcel, const struct lockclient_create *c,
                       struct lockclient_error *error);
-/* The new version is always P->base + 1. */
+/* The new version is always P->base + 1. A rekeying (P->uuid) is published likewise. */
 int lockclient_publish(struct lockclient *lc, const char *parcel, const char *nonce,
                        const struct lockclient_publish *p, struct lockclient_error *error);
 /* Gives the lock back and publishes nothing. */

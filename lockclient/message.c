@@ -105,6 +105,18 @@ int message_build_site(const char *site, struct buffer *out, const char **ret_re
     return r < 0 ? r : keyvalue_format(kv, out);
 }
 
+static int set_lost(struct keyvalue *kv, const struct lockclient_create *c)
+{
+    char hex[2 * LOCKCLIENT_RECOVERY_SIZE + 1];
+    int r = keyvalue_set_u64(kv, "VERSION", c->number);
+    if (r < 0 || !c->recovery)
+        return r;
+    hex_encode(hex, c->recovery, LOCKCLIENT_RECOVERY_SIZE);
+    r = keyvalue_set(kv, "RECOVERY", hex);
+    secret_wipe(hex, sizeof hex);
+    return r;
+}
+
 int message_build_create(const struct lockclient_create *c, const char *site, struct buffer *out,
                          const char **ret_reason)
 {
@@ -121,7 +133,22 @@ int message_build_create(const struct lockclient_create *c, const char *site, st
     r = r < 0 ? r : keyvalue_set(kv, "STORE", c->store);
     r = r < 0 ? r : set_text(kv, "SRC", c->src, ret_reason);
     r = r < 0 ? r : set_version(kv, &c->version, site, ret_reason);
+    r = r < 0 || c->number == 0 ? r : set_lost(kv, c);
     return r < 0 ? r : keyvalue_format(kv, out);
+}
+
+static int set_rekey(struct keyvalue *kv, const struct lockclient_publish *p,
+                     const char **ret_reason)
+{
+    char hex[2 * LOCKCLIENT_SECRET_SIZE + 1];
+    *ret_reason = "UUID";
+    if (!uuid_valid(p->uuid))
+        return -EINVAL;
+    int r = keyvalue_set(kv, "UUID", p->uuid);
+    hex_encode(hex, p->secret, LOCKCLIENT_SECRET_SIZE);
+    r = r < 0 ? r : keyvalue_set(kv, "SECRET", hex);
+    secret_wipe(hex, sizeof hex);
+    return r;
 }
 
 int message_build_publish(const struct lockclient_publish *p, const char *site, struct buffer *out,
@@ -133,6 +160,7 @@ int message_build_publish(const struct lockclient_publish *p, const char *site, 
     int r = keyvalue_set_u64(kv, "BASE", p->base);
     r = r < 0 ? r : keyvalue_set(kv, "CONSISTENT", p->consistent ? "yes" : "no");
     r = r < 0 ? r : set_version(kv, &p->version, site, ret_reason);
+    r = r < 0 || !p->uuid ? r : set_rekey(kv, p, ret_reason);
     return r < 0 ? r : keyvalue_format(kv, out);
 }
 
@@ -242,6 +270,13 @@ static int get_uuid(const struct keyvalue *kv, const char *key, char out[LOCKCLI
     return 0;
 }
 
+static int get_recovery(const struct keyvalue *kv, uint8_t out[LOCKCLIENT_RECOVERY_SIZE],
+                        bool *ret_has, const char **reason)
+{
+    *ret_has = keyvalue_get(kv, "RECOVERY");
+    return *ret_has ? get_hex(kv, "RECOVERY", out, LOCKCLIENT_RECOVERY_SIZE, reason) : 0;
+}
+
 static int get_equal(const struct keyvalue *kv, const char *key, const char *expected,
                      const char **reason)
 {
@@ -266,12 +301,13 @@ static int get_src(const struct keyvalue *kv, const char *key, char out[LOCKCLIE
 int message_parse_user(const void *text, size_t size, struct lockclient_user *ret,
                        const char **ret_reason)
 {
-    static const char *const allowed[] = {"SECRET", "EPOCH", "DEFAULT_SRC", NULL};
+    static const char *const allowed[] = {"SECRET", "RECOVERY", "EPOCH", "DEFAULT_SRC", NULL};
     CLEANUP_KEYVALUE struct keyvalue *kv = NULL;
     int r = keyvalue_parse(text, size, allowed, &kv, ret_reason);
     if (r < 0)
         return r;
     r = get_hex(kv, "SECRET", ret->secret, sizeof ret->secret, ret_reason);
+    r = r < 0 ? r : get_recovery(kv, ret->recovery, &ret->has_recovery, ret_reason);
     r = r < 0 ? r : get_number(kv, "EPOCH", &ret->epoch, ret_reason);
     return r < 0 ? r : get_src(kv, "DEFAULT_SRC", ret->default_src, ret_reason);
 }
@@ -296,13 +332,14 @@ int message_parse_parcel_cfg(const void *text, size_t size, const char *parcel,
 int message_parse_keyroot(const void *text, size_t size, uint64_t version,
                           struct lockclient_keyroot *ret, const char **ret_reason)
 {
-    static const char *const allowed[] = {"KEYROOT", "SECRET", "VERSION", NULL};
+    static const char *const allowed[] = {"KEYROOT", "SECRET", "RECOVERY", "VERSION", NULL};
     CLEANUP_KEYVALUE struct keyvalue *kv = NULL;
     int r = keyvalue_parse(text, size, allowed, &kv, ret_reason);
     if (r < 0)
         return r;
     r = get_hex(kv, "KEYROOT", ret->keyroot, sizeof ret->keyroot, ret_reason);
     r = r < 0 ? r : get_hex(kv, "SECRET", ret->secret, sizeof ret->secret, ret_reason);
+    r = r < 0 ? r : get_recovery(kv, ret->recovery, &ret->has_recovery, ret_reason);
     r = r < 0 ? r : get_version(kv, &ret->version, ret_reason);
     return r == 0 && version && ret->version != version ? -EBADMSG : r;
 }

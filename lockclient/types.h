@@ -11,12 +11,13 @@
 
 #include "isrfs/base/log.h"
 
-#define LOCKCLIENT_NAME_SIZE    65u /* users and parcels, with the NUL */
-#define LOCKCLIENT_UUID_SIZE    33u
-#define LOCKCLIENT_NONCE_SIZE   101u
-#define LOCKCLIENT_TEXT_SIZE    1025u
-#define LOCKCLIENT_SECRET_SIZE  32u
-#define LOCKCLIENT_KEYROOT_SIZE 64u /* key, then id */
+#define LOCKCLIENT_NAME_SIZE     65u /* users and parcels, with the NUL */
+#define LOCKCLIENT_UUID_SIZE     33u
+#define LOCKCLIENT_NONCE_SIZE    101u
+#define LOCKCLIENT_TEXT_SIZE     1025u
+#define LOCKCLIENT_SECRET_SIZE   32u
+#define LOCKCLIENT_KEYROOT_SIZE  64u /* key, then id */
+#define LOCKCLIENT_RECOVERY_SIZE 16u
 
 /* Why a call failed: what the program's exit status would be (1 failed, 2 refused as malformed, 3
  * lock held elsewhere or lost, 4 no such parcel or version, 6 lock server not reachable), and one
@@ -38,6 +39,8 @@ struct lockclient_ssh {
 /* Holds a secret: released with lockclient_user_free. */
 struct lockclient_user {
     uint8_t secret[LOCKCLIENT_SECRET_SIZE]; /* the convergence secret */
+    bool has_recovery;                      /* false: a server of an older release */
+    uint8_t recovery[LOCKCLIENT_RECOVERY_SIZE];
     uint64_t epoch;
     char default_src[LOCKCLIENT_TEXT_SIZE]; /* SCHEME://path for new parcels without --src */
 };
@@ -53,7 +56,9 @@ struct lockclient_parcel_cfg {
 /* Holds secrets: released with lockclient_keyroot_free. */
 struct lockclient_keyroot {
     uint8_t keyroot[LOCKCLIENT_KEYROOT_SIZE];
-    uint8_t secret[LOCKCLIENT_SECRET_SIZE]; /* the convergence secret */
+    uint8_t secret[LOCKCLIENT_SECRET_SIZE]; /* the convergence secret: the parcel's or the user's */
+    bool has_recovery;                      /* false: a server of an older release */
+    uint8_t recovery[LOCKCLIENT_RECOVERY_SIZE];
     uint64_t version;
 };
 
@@ -139,12 +144,19 @@ struct lockclient_publish {
     uint64_t base;   /* the version that it changes; a repeat must say the same */
     bool consistent; /* false: a crash's last commit, disk only */
     bool release;    /* give the lock back in the same step */
+    /* The parcel was written anew: its uuid (NULL: it was not) and secret from now on. All versions
+     * before are forgotten. */
+    const char *uuid;
+    const uint8_t *secret; /* LOCKCLIENT_SECRET_SIZE bytes */
 };
 
 struct lockclient_create {
     struct lockclient_new_version version;
     const char *uuid, *store; /* 32 hex digits each */
     const char *src;          /* SCHEME://path */
+    uint64_t number;          /* of the version, for a parcel that was lost at the server; 0: new */
+    const uint8_t
+        *recovery; /* with NUMBER: the user's recovery key if there is no parcel yet; or NULL */
 };
 
 #define LOCKCLIENT_HOLDER_ID_SIZE 9u

@@ -14,11 +14,14 @@ dist_lockserver_SCRIPTS = \
 	scripts/lockserver/isr_prune_versions \
 	scripts/lockserver/isr_publish \
 	scripts/lockserver/isr_put_event \
+	scripts/lockserver/isr_recover_parcel \
+	scripts/lockserver/isr_rekey \
 	scripts/lockserver/isr_release_lock \
 	scripts/lockserver/isr_remove_parcel \
 	scripts/lockserver/isr_rollback
 # Sourced by the commands, not run.
-dist_lockserver_DATA = scripts/lockserver/isr_functions scripts/lockserver/isr_version_functions
+dist_lockserver_DATA = scripts/lockserver/isr_functions scripts/lockserver/isr_version_functions \
+	scripts/lockserver/isr_secrets scripts/lockserver/isr_backup_functions
 
 EXTRA_DIST += scripts/check scripts/quickstart scripts/prepare scripts/make-guest .ci/run
 

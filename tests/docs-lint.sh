@@ -22,7 +22,7 @@ for script in scripts/* scripts/lockserver/* tests/*.sh tests/sanitized tests/be
     [ -f "$script" ] || continue
     case $script in
     *.mk | *.c | *.h) ;;
-    tests/functions.sh | scripts/prepare | scripts/lockserver/isr*_functions) set -- "$@" "$script" ;;
+    tests/functions.sh | scripts/prepare | scripts/lockserver/isr*_functions | scripts/lockserver/isr_secrets) set -- "$@" "$script" ;;
     *) ! head -n 1 "$script" | grep -q '^#!/bin/sh' || set -- "$@" "$script" ;;
     esac
 done

@@ -15,6 +15,7 @@ include tests/exercise.mk
 # What users get, end to end.
 SHELL_TESTS += \
 	tests/a-terabyte-costs-what-is-in-it.sh \
+	tests/backup-is-sealed-and-restoring-it-breaks-locks.sh \
 	tests/check-in-goes-on-when-the-home-comes-back.sh \
 	tests/check-in-waits-for-home-and-lock-server.sh \
 	tests/checkpoint-keeps-the-lock.sh \
@@ -44,13 +45,16 @@ SHELL_TESTS += \
 	tests/nothing-lies-on-disk-in-the-clear.sh \
 	tests/odd-paths-are-only-paths.sh \
 	tests/old-versions-can-be-read.sh \
+	tests/older-version-is-noticed.sh \
 	tests/own-folders-below-the-mountpoint-are-refused.sh \
+	tests/rekeyed-parcel-shares-no-key.sh \
 	tests/run-checks-in-when-the-guest-switches-off.sh \
 	tests/reads-wait-while-the-home-is-away.sh \
 	tests/second-mount-at-this-site-is-refused.sh \
 	tests/seeds-names-are-links.sh \
 	tests/sigterm-loses-nothing-written.sh \
 	tests/status-shows-what-is-here.sh \
+	tests/store-and-words-alone-bring-a-parcel-back.sh \
 	tests/store-full-of-garbage-is-refused.sh \
 	tests/two-sites-at-once-one-wins.sh \
 	tests/umount-fails-if-anything-is-left-undone.sh \
@@ -59,7 +63,9 @@ SHELL_TESTS += \
 	tests/verify-finds-damage.sh \
 	tests/waiting-for-the-home-has-an-end.sh \
 	tests/wrong-arguments-are-usage-errors.sh \
-	tests/wrong-secret-opens-nothing.sh
+	tests/wrong-secret-opens-nothing.sh \
+	tests/words-are-shown-and-typed-at-a-terminal.sh \
+	tests/wrong-word-is-named.sh
 
 # Checks of the source tree itself: quick, and run again by scripts/check's distcheck.
 TREE_TESTS = \

@@ -18,6 +18,7 @@ SHELL_TESTS += \
 	tests/lock-server-survives-a-kill-anywhere.sh \
 	tests/lock-events-are-bounded-and-nameless.sh \
 	tests/lock-protocol-model-has-no-error.sh \
+	tests/lock-rekey-and-recover-are-done-once.sh \
 	tests/lock-session-key-is-the-agreed-one.sh \
 	tests/lock-two-checkouts-one-wins.sh
 

@@ -12,3 +12,9 @@ SHELL_TESTS += \
 	tests/run-suspends-at-sigint-and-goes-on-later.sh \
 	tests/status-after-a-crash-says-what-is-left.sh \
 	tests/umount-8-waits-through-its-helper.sh
+
+# Recovery keys.
+check_PROGRAMS += tests/unit/test_words
+UNIT_TESTS += tests/unit/test_words
+tests_unit_test_words_SOURCES = tests/unit/test_words.c
+tests_unit_test_words_LDADD = libbase.a $(CRYPTO_LIBS) $(CMOCKA_LIBS)

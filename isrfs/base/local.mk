@@ -9,4 +9,5 @@ libbase_a_SOURCES = \
 	isrfs/base/log.c isrfs/base/log.h \
 	isrfs/base/pool.c isrfs/base/pool.h \
 	isrfs/base/process.c isrfs/base/process.h \
-	isrfs/base/secret.c isrfs/base/secret.h
+	isrfs/base/secret.c isrfs/base/secret.h \
+	isrfs/base/words.c isrfs/base/words.h isrfs/base/words_english.h

@@ -13,9 +13,10 @@
 #include "isrfs/parcel/catalog.h"
 
 static const struct command *const commands[] = {
-    &cmd_import,   &cmd_export,     &cmd_ls,     &cmd_mount,   &cmd_umount,     &cmd_co,
-    &cmd_ci,       &cmd_run_parcel, &cmd_status, &cmd_history, &cmd_checkpoint, &cmd_verify,
-    &cmd_rollback, &cmd_clone,      &cmd_resize, &cmd_prune,   &cmd_rm,         &cmd_break_lock,
+    &cmd_import,     &cmd_export, &cmd_ls,         &cmd_mount,        &cmd_umount,
+    &cmd_co,         &cmd_ci,     &cmd_run_parcel, &cmd_status,       &cmd_history,
+    &cmd_checkpoint, &cmd_verify, &cmd_rollback,   &cmd_clone,        &cmd_resize,
+    &cmd_prune,      &cmd_rm,     &cmd_break_lock, &cmd_recovery_key, &cmd_rekey,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -35,7 +36,7 @@ static void list_commands(FILE *out)
 {
     fputs("usage: isr COMMAND [OPTION]... [ARGUMENT]...\n\nCommands:\n", out);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  %-13s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n'isr COMMAND --help' says more, isr(1) all.\n", out);
 }
 

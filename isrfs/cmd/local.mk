@@ -22,6 +22,8 @@ isrfs_cmd_isr_SOURCES = \
 	isrfs/cmd/cmd_resize.c \
 	isrfs/cmd/cmd_rm.c \
 	isrfs/cmd/cmd_rollback.c \
+	isrfs/cmd/cmd_recovery_key.c \
+	isrfs/cmd/cmd_rekey.c \
 	isrfs/cmd/cmd_run.c \
 	isrfs/cmd/cmd_status.c \
 	isrfs/cmd/cmd_text.c \
@@ -29,6 +31,7 @@ isrfs_cmd_isr_SOURCES = \
 	isrfs/cmd/cmd_verify.c \
 	isrfs/cmd/daemon.c isrfs/cmd/daemon.h \
 	isrfs/cmd/isr.c \
+	isrfs/cmd/recovery_words.c isrfs/cmd/recovery_words.h \
 	isrfs/cmd/vmm.c isrfs/cmd/vmm.h
 isrfs_cmd_isr_CPPFLAGS = $(AM_CPPFLAGS) -DISRFS_VERSION='"$(VERSION)"'
 isrfs_cmd_isr_LDADD = $(ISRFS_LIBS)
@@ -53,3 +56,8 @@ UNINSTALL_HOOKS += uninstall-isr-links
 uninstall-isr-links:
 	$(AM_V_at)for link in $(ISR_LINKS); do rm -f "$(DESTDIR)$(bindir)/$$link"; done
 	$(AM_V_at)rm -f "$(DESTDIR)$(mounthelperdir)/umount.fuse.isrfs" || :
+
+# What seals isr_admin's exports; libcrypto is all it needs.
+pkglibexec_PROGRAMS += isrfs/cmd/isr-seal
+isrfs_cmd_isr_seal_SOURCES = isrfs/cmd/isr_seal.c
+isrfs_cmd_isr_seal_LDADD = liblockclient.a libcodec.a libbase.a $(CRYPTO_LIBS)

@@ -23,6 +23,7 @@
 #include "isrfs/sync/checkout_lock.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/push.h"
+#include "isrfs/sync/seen.h"
 #include "isrfs/sync/server.h"
 #include "isrfs/sync/version.h"
 
@@ -73,7 +74,8 @@ static int fix(struct checkout *c, struct failure *failure)
 static int record(struct checkout *c, const struct site_root *root, struct failure *failure)
 {
     int r = hold_put(c->home, c->codec, c->uuid, c->nonce, &root->publishing.id);
-    r = r < 0 ? r : version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+    struct version_seal seal = checkout_seal(c);
+    r = r < 0 ? r : version_put(c->home, c->uuid, root->base_version + 1, &root->publishing, &seal);
     r = r < 0 ? r : store_barrier(c->home);
     return r < 0 ? kept(c, r, "recording the version at home failed", failure) : 0;
 }
@@ -145,7 +147,8 @@ static void take_back(struct checkout *c, const struct site_root *root)
         return;
     int r = version_remove(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
     if (r == 0 && is_anothers(c, root)) {
-        r = version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+        struct version_seal seal = checkout_seal(c);
+        r = version_put(c->home, c->uuid, root->base_version + 1, &root->publishing, &seal);
         r = r < 0 ? r : store_barrier(c->home);
     }
     if (r < 0)
@@ -184,8 +187,10 @@ static int publish(struct checkout *c, const struct site_root *root, bool releas
     };
     struct lockclient_error error = {0};
     int r = lockclient_publish(c->client, c->source.parcel, c->nonce, &message, &error);
-    if (r == 0)
+    if (r == 0) {
+        seen_note(c, root->base_version + 1, &root->publishing.id);
         return 0;
+    }
     if (r == -EBUSY || r == -EKEYREVOKED || r == -ESTALE)
         return refused(c, root, r, &error, failure);
     server_failure(failure, &c->source, r, &error);

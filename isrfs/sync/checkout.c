@@ -19,6 +19,7 @@
 #include "isrfs/sync/checkout_lock.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/home.h"
+#include "isrfs/sync/seen.h"
 #include "isrfs/sync/server.h"
 #include "isrfs/sync/version.h"
 
@@ -116,6 +117,8 @@ static int get_keys(struct checkout *c, uint64_t version, struct failure *failur
     memcpy(&c->base.key, keyroot->keyroot, sizeof c->base.key);
     memcpy(&c->base.id, keyroot->keyroot + sizeof c->base.key, sizeof c->base.id);
     memcpy(c->secret, keyroot->secret, sizeof *c->secret);
+    memcpy(c->recovery, keyroot->recovery, sizeof c->recovery);
+    c->has_recovery = keyroot->has_recovery;
     c->base_version = keyroot->version;
     lockclient_keyroot_free(keyroot);
     return 0;
@@ -224,6 +227,8 @@ static int open_read_only(struct checkout *c, const struct site *site, unsigned 
     r = r < 0 ? r : get_keys(c, c->source.version, failure);
     if (r < 0)
         return r;
+    if (!c->source.version)
+        seen_warn(site, c, cfg.epoch);
     find_root(c);
     return open_stack(c, failure);
 }
@@ -238,6 +243,7 @@ static int open_locked(struct checkout *c, const struct site *site,
     int r = open_home(c, site, cfg, flags, failure);
     r = r < 0 ? r : checkout_lock_parcel(c, cfg, session, failure);
     r = r < 0 ? r : get_keys(c, c->base_version, failure);
+    r = r < 0 ? r : seen_check(c, cfg->epoch, flags & CHECKOUT_ACCEPT_OLDER, failure);
     r = r < 0 ? r : checkout_open_log(c, session, failure);
     if (r < 0)
         return r;
@@ -398,6 +404,12 @@ void checkout_hurry(struct checkout *c)
 {
     if (c->watch)
         home_watch_cancel(c->watch);
+}
+
+struct version_seal checkout_seal(const struct checkout *c)
+{
+    return (struct version_seal){.recovery = c->has_recovery ? c->recovery : NULL,
+                                 .parcel = c->source.parcel};
 }
 
 int checkout_parcel(struct checkout *c, size_t cache_bytes, struct parcel **ret,

@@ -18,6 +18,7 @@
 #include "isrfs/parcel/site_log.h"
 #include "isrfs/store/store.h"
 #include "isrfs/sync/site.h"
+#include "isrfs/sync/version.h"
 
 /* Why something was refused, for a person and for the exit status (DESIGN 10). */
 enum outcome {
@@ -49,6 +50,7 @@ struct checkout {
     char uuid[33];          /* the parcel's */
     char *src;              /* the home's URL */
     char *nonce;            /* NULL when read-only */
+    uint64_t epoch;         /* the lock server's, when it was asked */
     uint64_t base_version;  /* the version that was checked out (or is read) */
     struct object_ref base; /* its catalog */
     bool fresh;             /* this call acquired the lock (it was not held by this site before) */
@@ -56,6 +58,8 @@ struct checkout {
     struct pool *pool;
     struct counters counters;
     struct object_secret *secret; /* in secret memory */
+    bool has_recovery;            /* did the lock server give the recovery key? */
+    uint8_t recovery[LOCKCLIENT_RECOVERY_SIZE];
     struct lockclient *client;
     struct store *home;          /* the folder store at SRC */
     struct site_log *log;        /* NULL when read-only */
@@ -79,6 +83,7 @@ enum checkout_flags {
     CHECKOUT_READ_ONLY = 2, /* no lock, no state: SOURCE's version (0: the newest) as published */
     CHECKOUT_NO_HOME = 4,   /* the home may be offline (checkout->home is NULL then) */
     CHECKOUT_RECORDS = 8,   /* with READ_ONLY: version records are to be written at home */
+    CHECKOUT_ACCEPT_OLDER = 16, /* also an older version than this site or the home has seen */
 };
 
 /* Checks the parcel out, or takes up what this site has checked out already (a repeat of the same
@@ -117,6 +122,9 @@ void checkout_close(struct checkout *c);
 
 /* Nobody waits for a home that is away any more. */
 void checkout_hurry(struct checkout *c);
+
+/* What the check-out's version records are sealed with; points into C. */
+struct version_seal checkout_seal(const struct checkout *c);
 
 /* Opens the newest state of the check-out as files. See parcel_open; CACHE_BYTES as in its config.
  */

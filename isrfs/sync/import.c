@@ -11,6 +11,7 @@
 #include "isrfs/base/hex.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
+#include "isrfs/base/words.h"
 #include "isrfs/sync/home.h"
 #include "isrfs/sync/import_file.h"
 #include "isrfs/sync/import_names.h"
@@ -27,6 +28,7 @@ struct import {
     char **names;                   /* likewise */
     struct lockclient *client;
     struct object_secret *secret;
+    uint8_t *recovery; /* NULL: the lock server has none */
     struct codec *codec;
     struct pool *pool;
     struct counters counters;
@@ -54,6 +56,7 @@ static void import_free(struct import *m)
     codec_free(m->codec);
     lockclient_free(m->client);
     secret_free(m->secret);
+    secret_free(m->recovery);
     secret_wipe(&m->keyroot, sizeof m->keyroot);
     free(m->src);
 }
@@ -114,9 +117,13 @@ static int ask_server(struct import *m, const struct source *source, char **ret_
     m->secret = secret_alloc(sizeof *m->secret);
     if (m->secret)
         memcpy(m->secret->bytes, user->secret, sizeof m->secret->bytes);
+    m->recovery = user->has_recovery ? secret_alloc(sizeof user->recovery) : NULL;
+    if (m->recovery)
+        memcpy(m->recovery, user->recovery, sizeof user->recovery);
+    bool enough = m->secret && (m->recovery || !user->has_recovery);
     *ret_default_src = strdup(user->default_src);
     lockclient_user_free(user);
-    if (!m->secret || !*ret_default_src)
+    if (!enough || !*ret_default_src)
         return no_memory(m);
     struct lockclient_parcel_cfg cfg;
     r = lockclient_parcel_cfg(m->client, source->parcel, &cfg, &error);
@@ -244,14 +251,29 @@ static int store_files(struct import *m, uint32_t chunk_size, const struct progr
 static int store_version(struct import *m)
 {
     CLEANUP_BUFFER struct buffer object = {0};
+    struct version_seal seal = {.recovery = m->recovery, .parcel = m->config->source->parcel};
     int r = catalog_encode(m->codec, m->secret, m->catalog, &object, &m->keyroot);
     r = r < 0 ? r : store_put(m->home, &m->keyroot.id, object.data, object.size);
     r = r < 0 ? r : store_barrier(m->home);
-    r = r < 0 ? r : version_put(m->home, m->uuid, 1, &m->keyroot.id);
+    r = r < 0 ? r : version_put(m->home, m->uuid, 1, &m->keyroot, &seal);
     r = r < 0 ? r : store_barrier(m->home);
     return r < 0 ? failure_set(m->failure, outcome_of(r), "the store cannot be written: %s",
                                strerror(-r))
                  : 0;
+}
+
+/* The recovery key is told with the first parcel. */
+static int is_first_parcel(struct import *m, bool *ret)
+{
+    struct lockclient_list list;
+    struct lockclient_error error = {0};
+    *ret = false;
+    int r = m->recovery ? lockclient_list(m->client, &list, &error) : -ENODATA;
+    if (r < 0)
+        return r == -ENODATA ? 0 : server_failure(m->failure, m->config->source, r, &error);
+    *ret = list.count == 0;
+    lockclient_list_free(&list);
+    return 0;
 }
 
 /* Was it refused for good, so that there surely is no such parcel? */
@@ -303,14 +325,18 @@ static int run(struct import *m, const struct progress *progress, struct import_
     ret->embedded = server_is_folder(config->source);
     ret->first = ret->embedded && access(config->source->server, F_OK) < 0;
     CLEANUP_FREE char *default_src = NULL;
+    bool first = false;
     r = ask_server(m, config->source, &default_src);
     r = r < 0 ? r : make_tools(m);
     r = r < 0 ? r : open_home(m, config->src ? config->src : default_src, chunk_size);
     r = r < 0 ? r : store_files(m, chunk_size, progress, &ret->data_bytes);
     r = r < 0 ? r : store_version(m);
+    r = r < 0 ? r : is_first_parcel(m, &first);
     r = r < 0 ? r : create_parcel(m);
     if (r < 0)
         return r;
+    if (first)
+        words_encode(m->recovery, ret->recovery);
     ret->bytes = m->bytes;
     ret->objects = atomic_load(&m->counters.store_put_objects);
     ret->stored_bytes = atomic_load(&m->counters.store_put_bytes);

@@ -3,6 +3,7 @@
 #ifndef ISRFS_SYNC_IMPORT_H
 #define ISRFS_SYNC_IMPORT_H
 
+#include "isrfs/base/words.h"
 #include "isrfs/sync/checkin.h"
 
 struct import_file {
@@ -27,9 +28,11 @@ struct import_result {
     uint64_t bytes;      /* logical */
     uint64_t data_bytes; /* that are not holes */
     uint64_t objects, stored_bytes;
-    char *src;     /* where it went; the caller's */
-    bool embedded; /* the lock server is a folder on this machine, */
-    bool first;    /* and was made just now */
+    char *src;                      /* where it went; the caller's */
+    bool embedded;                  /* the lock server is a folder on this machine, */
+    bool first;                     /* and was made just now */
+    char recovery[WORDS_TEXT_SIZE]; /* the user's first parcel: the recovery key, to be shown and
+                                     * wiped; else empty */
 };
 
 /* Makes the home when it is missing or empty, writes every object there, and creates the parcel at

@@ -16,8 +16,13 @@ libsync_a_SOURCES = \
 	isrfs/sync/import_source.c isrfs/sync/import_source.h \
 	isrfs/sync/prune.c isrfs/sync/prune.h \
 	isrfs/sync/push.c isrfs/sync/push.h \
+	isrfs/sync/rebuild.c isrfs/sync/rebuild.h \
+	isrfs/sync/rebuild_scan.c isrfs/sync/rebuild_scan.h \
 	isrfs/sync/recover.c isrfs/sync/recover.h \
 	isrfs/sync/resize.c isrfs/sync/resize.h \
+	isrfs/sync/rekey.c isrfs/sync/rekey.h \
+	isrfs/sync/rekey_file.c isrfs/sync/rekey_file.h \
+	isrfs/sync/seen.c isrfs/sync/seen.h \
 	isrfs/sync/server.c isrfs/sync/server.h \
 	isrfs/sync/site.c isrfs/sync/site.h \
 	isrfs/sync/source.c \

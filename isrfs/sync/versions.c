@@ -59,7 +59,9 @@ int versions_clone(struct checkout *c, const char *name, const char *comment,
     if (r < 0)
         return home_failure(c, r, "cannot begin", failure);
     hex_encode(uuid, random, sizeof random);
-    r = version_put(c->home, uuid, 1, &c->base.id);
+    struct version_seal seal = checkout_seal(c);
+    seal.parcel = name;
+    r = version_put(c->home, uuid, 1, &c->base, &seal);
     r = r < 0 ? r : store_barrier(c->home);
     if (r < 0)
         return home_failure(c, r, "recording the new parcel at home failed", failure);

@@ -1,0 +1,172 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# isr_rekey and isr_recover_parcel: killed before any step and said again, they are done once; only the
+# holder rekeys, and what comes after finds the new uuid and secret.
+# shellcheck source=tests/lock-functions.sh
+. "${0%/*}/lock-functions.sh"
+
+new_uuid=ffffffff$hex32
+new_uuid=${new_uuid%????????}
+new_secret=$(printf '%064d' 7)
+one=$(nonce 1)
+two=$(nonce 2)
+
+# rekey NONCE BASE KEYROOT [release]
+rekey()
+{
+    with=$1 base=$2 key=$3
+    shift 3
+    lock isr_rekey ann vm "$with" "$@" <<EOF
+BASE:=$base
+KEYROOT:=$key
+SIZE:=1000
+NEWBYTES:=900
+SITE:=here:/home/ann
+CONSISTENT:=yes
+UUID:=$new_uuid
+SECRET:=$new_secret
+EOF
+}
+# recover PARCEL NUMBER [RECOVERY]
+recover()
+{
+    lock isr_recover_parcel ann "$1" <<EOF
+UUID:=$hex32
+SRC:=FILE:///srv/x%20y
+STORE:=$hex32
+KEYROOT:=$key_a
+SIZE:=1000
+NEWBYTES:=0
+SITE:=here:/home/ann
+VERSION:=$2
+${3+RECOVERY:=$3}
+EOF
+}
+rekeyed()
+{
+    lock isr_cat_parcel_cfg ann vm </dev/null
+    expect 0 "UUID:=$new_uuid" VERSION:=3 "STORE:=$hex32" SRC:=FILE:///srv/x%20y
+    lock isr_cat_keyroot ann vm </dev/null
+    expect 0 "KEYROOT:=$key_c" "SECRET:=$new_secret" VERSION:=3
+    lock isr_cat_keyroot ann vm 2 </dev/null
+    expect 4
+    lock isr_history ann vm </dev/null
+    [ "$(printf '%s\n' "$out" | wc -l)" -eq 1 ] || fail 'versions of before are there'
+}
+
+# Done once, by the holder only, from the current version only.
+create vm "$key_a"
+lock isr_cat_user ann </dev/null
+old_secret=$(printf '%s\n' "$out" | sed -n 's/^SECRET:=//p')
+rekey "$one" 1 "$key_c" release
+expect 3 LOST:=1
+acquire vm "$one"
+expect 0
+publish vm "$one" 1 "$key_b"
+expect 0 VERSION:=2
+rekey "$one" 1 "$key_c" release
+expect 1 STALE:=1
+rekey "$one" 0 "$key_c" release
+expect 1 STALE:=1
+cp -a "$ISR_LOCKSRV_ROOT" "$tmp/start"
+rekey "$one" 2 "$key_c" release
+expect 0 VERSION:=3
+rekey "$one" 2 "$key_c" release
+expect 0 VERSION:=3
+rekey "$one" 2 "$key_a" release
+expect 1 STALE:=1
+rekeyed
+# The user's other parcels have the user's secret.
+create other "$key_a"
+lock isr_cat_keyroot ann other </dev/null
+expect 0 "SECRET:=$old_secret"
+# It goes on, and the answer stays the same.
+two=$(nonce 2 3)
+acquire vm "$two"
+expect 0 VERSION:=3
+publish vm "$two" 3 "$key_b" release
+expect 0 VERSION:=4
+rekey "$one" 2 "$key_c" release
+expect 0 VERSION:=3
+lock isr_cat_keyroot ann vm </dev/null
+expect 0 "KEYROOT:=$key_b" "SECRET:=$new_secret" VERSION:=4
+lock isr_cat_parcel_cfg ann vm </dev/null
+expect 0 "UUID:=$new_uuid" VERSION:=4
+
+# Killed before each step that changes something on disk.
+mkdir "$tmp/bin" "$tmp/killed"
+cp "$scripts"/* "$tmp/killed"
+sed -i "s|^PATH=|PATH=$tmp/bin:|" "$tmp/killed/isr_functions"
+for tool in mv sync rm mkdir; do
+    cat >"$tmp/bin/$tool" <<EOF
+#!/bin/sh
+PATH=/usr/bin:/bin
+read -r left <"$tmp/left"
+left=\$((left - 1))
+echo \$left >"$tmp/left"
+if [ \$left -eq 0 ]; then
+    kill -9 \$PPID
+    exit 1
+fi
+exec $tool "\$@"
+EOF
+    chmod +x "$tmp/bin/$tool"
+done
+whole=$scripts
+# until_done COMMAND...: killed at each step in turn, from the state in $tmp/start; then said again.
+until_done()
+{
+    step=0 killed=137
+    while [ "$killed" -ne 0 ]; do
+        step=$((step + 1))
+        [ "$step" -lt 60 ] || fail "$1: never ends"
+        rm -rf "$ISR_LOCKSRV_ROOT"
+        [ ! -d "$tmp/start" ] || cp -a "$tmp/start" "$ISR_LOCKSRV_ROOT"
+        echo "$step" >"$tmp/left"
+        scripts=$tmp/killed
+        "$@" 2>/dev/null
+        killed=$status
+        scripts=$whole
+        [ "$killed" -eq 0 ] || [ "$killed" -eq 137 ] || fail "$1, killed at step $step: $killed"
+        "$@"
+        "end_$1"
+    done
+    [ "$step" -gt 3 ] || fail "$1: only $step steps"
+}
+end_rekey()
+{
+    expect 0 VERSION:=3
+    rekeyed
+    acquire vm "$(nonce 3 3)"
+    expect 0 VERSION:=3
+}
+until_done rekey "$one" 2 "$key_c" release
+
+rm -rf "$tmp/start"
+words=$(printf '%032d' 5)
+end_recover()
+{
+    expect 0 VERSION:=9
+    lock isr_cat_parcel_cfg ann vm </dev/null
+    expect 0 "UUID:=$hex32" VERSION:=9
+    lock isr_cat_keyroot ann vm 9 </dev/null
+    expect 0 "KEYROOT:=$key_a" "RECOVERY:=$words"
+    acquire vm "$(nonce 3 9)"
+    expect 0 VERSION:=9
+}
+until_done recover vm 9 "$words"
+# Who has a parcel has a recovery key, and keeps it.
+recover second 4 "$(printf '%032d' 6)"
+expect 0 VERSION:=4
+lock isr_cat_user ann </dev/null
+expect 0 "RECOVERY:=$words"
+recover second 5
+expect 1 EXISTS:=1
+recover third 0
+expect 2
+recover third ''
+expect 2
+recover third 4 zz
+expect 2
+recover ../third 4
+expect 2

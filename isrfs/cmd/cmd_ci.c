@@ -5,28 +5,15 @@
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/commands.h"
 #include "isrfs/cmd/daemon.h"
+#include "isrfs/sync/checkin_as.h"
 #include "isrfs/sync/recover.h"
-
-/* A mounted parcel is checked in by unmounting it. */
-static int refuse_mounted(const struct cmd *c, const struct source *source)
-{
-    CLEANUP_FREE char *state = site_parcel_path(c->site, source);
-    CLEANUP_JSON json_t *status = NULL;
-    if (!state || daemon_status(state, &status) < 0)
-        return 0;
-    const char *dir = json_string_value(json_object_get(status, "mountpoint"));
-    char clean[256];
-    cmd_say(c, "%s is mounted at %s: isr umount %s checks it in (isr checkpoint %s keeps it)",
-            source->parcel, log_clean(clean, sizeof clean, dir ? dir : "?"), source->parcel,
-            source->parcel);
-    return OUTCOME_LOCKED;
-}
 
 /* What a crash left is what was on the disk at the last fsync; the memory image may not fit it. */
 static int confirm_crashed(const struct cmd *c, const struct checkout *checkout)
 {
     const struct site_root *root = &checkout->root;
     if (root->consistent || object_id_equal(&root->current.id, &root->base.id) ||
+        cmd_value(c, "accept-loss") ||
         cmd_confirm(c, "The last mount ended in a crash, with the virtual machine perhaps running. "
                        "Check in the disk as it was at the last commit?"))
         return 0;
@@ -58,20 +45,48 @@ static int check_in(const struct cmd *c, struct checkout *checkout)
     return OUTCOME_DONE;
 }
 
+static int check_in_as(const struct cmd *c, struct checkout *checkout, const char *name)
+{
+    struct failure failure = {0};
+    struct checkin_result result;
+    struct cmd_progress progress;
+    CLEANUP_FREE char *made = NULL;
+    cmd_progress_start(&progress);
+    int r = checkin_as(checkout, name, cmd_value(c, "comment"), &progress.progress, &result, &made,
+                       &failure);
+    cmd_progress_end(&progress);
+    if (r < 0)
+        return cmd_fail(c, &failure);
+    char size[CMD_TEXT_SIZE];
+    printf("%s: checked in as the parcel %s (%s in %" PRIu64 " objects)\n", checkout->source.parcel,
+           made, cmd_size(result.bytes, size), result.objects);
+    return OUTCOME_DONE;
+}
+
 static int run(struct cmd *c)
 {
     CLEANUP_SOURCE struct source source = {0};
     CLEANUP_CHECKOUT struct checkout *checkout = NULL;
+    const char *as = cmd_value(c, "as");
+    unsigned flags = CHECKOUT_EXISTING | (as ? CHECKOUT_LOST : 0) |
+                     (cmd_value(c, "accept-loss") ? CHECKOUT_ACCEPT_LOSS : 0);
     int status = cmd_source(c, &source);
-    status = status ? status : refuse_mounted(c, &source);
-    status = status ? status : cmd_checkout(c, &source, CHECKOUT_EXISTING, &checkout);
+    status = status ? status
+                    : daemon_refuse(c, &source,
+                                    "isr umount checks it in, isr checkpoint keeps it mounted");
+    status = status ? status : cmd_checkout(c, &source, flags, &checkout);
     if (status || !checkout)
         return status;
     struct failure failure = {0};
+    char line[RECOVER_LINE_SIZE];
     if (recover(checkout, &failure) < 0)
         return cmd_fail(c, &failure);
+    if (recover_line(checkout, line))
+        cmd_say(c, "%s", line);
     status = confirm_crashed(c, checkout);
-    return status ? status : check_in(c, checkout);
+    if (status)
+        return status;
+    return as ? check_in_as(c, checkout, as) : check_in(c, checkout);
 }
 
 const struct command cmd_ci = {
@@ -80,7 +95,9 @@ const struct command cmd_ci = {
     .summary = "check a parcel in: publish its changes, give the lock back",
     .help = "For a parcel that is not mounted (isr umount checks in what is): after isr co, and\n"
             "after anything that kept a check-in from being finished.",
-    .options = {{'m', "comment", "TEXT", "a remark for the history"}},
+    .options = {{'m', "comment", "TEXT", "a remark for the history"},
+                {0, "as", "NAME", "as a new parcel (for a lock that was taken from this site)"},
+                {0, "accept-loss", NULL, "do without what is damaged, and name it"}},
     .parcel = CMD_PARCEL,
     .yes = true,
     .run = run,

@@ -6,7 +6,7 @@
 #include "isrfs/cmd/cmd.h"
 
 extern const struct command cmd_import, cmd_export, cmd_ls, cmd_mount, cmd_umount, cmd_co, cmd_ci,
-    cmd_run_parcel, cmd_status, cmd_history, cmd_checkpoint, cmd_verify;
+    cmd_run_parcel, cmd_status, cmd_history, cmd_checkpoint, cmd_verify, cmd_discard;
 
 /* As `umount DIR` calls it: umount.fuse.isrfs DIR [-flnrv] [-N namespace] [-t type]. */
 int cmd_umount_helper(int argc, char **argv);

@@ -83,9 +83,9 @@ static int refused(struct checkout *c, const struct site_root *root, int error,
         log_warning("%s: the record of the version that was refused could not be removed: %s",
                     c->source.parcel, strerror(-r));
     failure_set(failure, OUTCOME_LOCKED,
-                "%s: the lock server refused the check-in: %s (this site's "
-                "changes are kept)",
-                c->source.parcel, e->text);
+                "%s: the lock server refused the check-in: %s (this site's changes are kept: isr "
+                "ci --as NEWNAME %s makes a parcel of its own of them)",
+                c->source.parcel, e->text, c->source.parcel);
     return error;
 }
 

@@ -42,26 +42,33 @@ int failure_set(struct failure *f, enum outcome outcome, const char *format, ...
 enum outcome outcome_of(int error);
 
 struct checkout {
-    struct source source;   /* who and what */
-    char *state_path;       /* absolute path of this parcel's state folder; NULL when read-only */
-    int state_fd;           /* that folder, -1 when read-only */
-    int lock_fd;            /* its `lock` file, flocked by this process; -1 when read-only */
-    char uuid[33];          /* the parcel's */
-    char *src;              /* the home's URL */
-    char *nonce;            /* NULL when read-only */
-    uint64_t base_version;  /* the version that was checked out (or is read) */
-    struct object_ref base; /* its catalog */
-    bool fresh;             /* this call acquired the lock (it was not held by this site before) */
+    struct source source;    /* who and what */
+    char *state_path;        /* absolute path of this parcel's state folder; NULL when read-only */
+    int state_fd;            /* that folder, -1 when read-only */
+    int lock_fd;             /* its `lock` file, flocked by this process; -1 when read-only */
+    char uuid[33];           /* the parcel's */
+    char *src;               /* the home's URL */
+    char *nonce;             /* NULL when read-only */
+    uint64_t base_version;   /* the version that was checked out (or is read) */
+    struct object_ref base;  /* its catalog */
+    bool fresh;              /* this call acquired the lock (it was not held by this site before) */
+    bool lost;               /* the lock was taken from this site: nothing can be published */
+    bool stolen;             /* and with it the key to this site's log, which is not open */
+    unsigned flags;          /* of checkout_open */
+    uint64_t server_version; /* what the lock server says that it is based on; 0 if `lost` */
     struct codec *codec;
     struct pool *pool;
     struct counters counters;
     struct object_secret *secret; /* in secret memory */
     struct lockclient *client;
-    struct store *home;          /* the folder store at SRC */
-    struct site_log *log;        /* NULL when read-only */
-    struct store *stack;         /* log, then home */
-    struct site_log_found found; /* what opening the log found */
-    bool parcel_opened;          /* objects in the log may be in no root yet: it is not trimmed */
+    struct store *home;                /* the folder store at SRC */
+    struct site_log *log;              /* NULL when read-only */
+    struct store *stack;               /* log, then home */
+    struct site_log_found found;       /* what opening the log found */
+    bool damaged;                      /* the log is; it was opened with salvage */
+    bool salvage;                      /* for checkout_parcel: give up what is damaged or missing */
+    struct parcel_recovered recovered; /* what the last checkout_parcel found in the journal */
+    bool parcel_opened; /* objects in the log may be in no root yet: it is not trimmed */
     pthread_mutex_t root_lock;
     pthread_cond_t root_free;
     bool root_busy;            /* root_lock; the token of checkout_root_take */
@@ -76,6 +83,9 @@ enum checkout_flags {
     CHECKOUT_EXISTING = 1,  /* only if this site has it already: OUTCOME_UNKNOWN otherwise */
     CHECKOUT_READ_ONLY = 2, /* no lock, no state: SOURCE's version (0: the newest) as published */
     CHECKOUT_NO_HOME = 4,   /* the home may be offline (checkout->home is NULL then) */
+    CHECKOUT_LOST = 8,      /* the lock may have been taken from this site (checkout->lost) */
+    CHECKOUT_ACCEPT_LOSS = 16, /* the site log may be damaged where it hurts */
+    CHECKOUT_NO_LOG = 32,      /* it may be wholly unreadable (checkout->log is NULL then) */
 };
 
 /* Checks the parcel out, or takes up what this site has checked out already (a repeat of the same

@@ -156,6 +156,7 @@ static bool may_begin(const uint8_t *frame, uint64_t above, uint64_t *ret_record
  */
 struct window {
     int fd;
+    off_t limit;    /* nothing was written from here on */
     uint64_t start; /* of what BYTES has */
     struct buffer bytes;
 };
@@ -171,7 +172,14 @@ static int window_open(struct window *w, int dirfd, uint64_t number)
     char name[48];
     file_name(name, number);
     w->fd = io_open_read(dirfd, name);
-    return w->fd < 0 ? w->fd : 0;
+    if (w->fd < 0)
+        return w->fd;
+    /* found before anything is read: what was read ahead of space that is only reserved counts as
+     * data for the kernel too */
+    for (off_t start, end = 0; (start = lseek(w->fd, end, SEEK_DATA)) >= 0; w->limit = end)
+        if ((end = lseek(w->fd, start, SEEK_HOLE)) <= start)
+            return -EIO;
+    return 0;
 }
 
 /* Reads the run of data that has OFFSET in it, or the next one. -ENODATA. */
@@ -181,6 +189,9 @@ static int window_move(struct window *w, uint64_t offset)
     off_t end = start < 0 ? -1 : lseek(w->fd, start, SEEK_HOLE);
     if (start < 0 || end <= start)
         return start < 0 && errno != ENXIO ? -errno : -ENODATA;
+    if (start >= w->limit)
+        return -ENODATA;
+    end = end < w->limit ? end : w->limit;
     if (end - start > 2 * (off_t)SEGMENT_SIZE)
         return -EFBIG;
     int r = buffer_resize(&w->bytes, (size_t)(end - start));
@@ -206,8 +217,14 @@ static int find_in_window(const struct segment_keys *keys, const struct segment 
     CLEANUP_SECRET_BUFFER struct buffer buffer = {0};
     uint64_t end = w->start + w->bytes.size;
     uint64_t at = f->offset > w->start ? f->offset : w->start;
+    static const uint8_t nothing[64];
     for (; at + SEGMENT_FRAME_SIZE <= end; at++) {
         uint64_t number;
+        if (end - at >= sizeof nothing &&
+            memcmp(w->bytes.data + (at - w->start), nothing, sizeof nothing) == 0) {
+            at += sizeof nothing - 4; /* a frame does not begin with four zeros */
+            continue;
+        }
         if (!may_begin(w->bytes.data + (at - w->start), f->record, &number))
             continue;
         struct segment_record record;

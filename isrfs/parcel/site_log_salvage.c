@@ -33,6 +33,7 @@ struct piece {
     struct place *places; /* of records that open; numbers rise */
     size_t count, room;
     uint64_t promised; /* so many records were on disk */
+    uint64_t limit;    /* and no more than these count: the next segment says so */
 };
 
 struct salvage {
@@ -93,6 +94,16 @@ static int open_piece(const struct salvage *s, struct piece *p)
     return r == -EBADMSG || r == -EKEYREJECTED ? 0 : r;
 }
 
+/* What the next segment's header says of P. One that NEXT was not made after is not the one. */
+static void look_back(struct piece *p, const struct segment *next)
+{
+    p->promised = p->limit = segment_previous_records(next);
+    if (p->segment && !segment_follows(next, p->segment)) {
+        segment_free(p->segment);
+        p->segment = NULL;
+    }
+}
+
 /* The row from the first to the last number, all in between that are missing too. */
 static int open_pieces(struct salvage *s)
 {
@@ -110,12 +121,16 @@ static int open_pieces(struct salvage *s)
     if (!s->pieces)
         return -ENOMEM;
     s->count = last - first + 1;
-    bool any = false;
     for (size_t i = 0; r == 0 && i < s->count; i++) {
         s->pieces[i].number = first + i;
+        s->pieces[i].limit = UINT64_MAX;
         r = open_piece(s, &s->pieces[i]);
-        any |= s->pieces[i].segment != NULL;
+        if (i > 0 && s->pieces[i].segment)
+            look_back(&s->pieces[i - 1], s->pieces[i].segment);
     }
+    bool any = false;
+    for (size_t i = 0; i < s->count; i++)
+        any |= s->pieces[i].segment != NULL;
     return r < 0 ? r : any ? 0 : -EBADMSG;
 }
 
@@ -310,7 +325,7 @@ static int hand_on(const struct salvage *s, struct piece *p, const struct scan_v
     int r = 0;
     for (size_t i = 0; r == 0 && i < p->count; i++) {
         const struct place *at = &p->places[i];
-        if (at->record > next && at->record > p->promised)
+        if (at->record >= p->limit || (at->record > next && at->record > p->promised))
             break; /* beyond the last promise: the torn end */
         if (at->record > next)
             r = say_damage(visitor, p, next, at->record - next);

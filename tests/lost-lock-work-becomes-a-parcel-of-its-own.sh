@@ -40,7 +40,7 @@ fails 1 site_a isr ci --as vm vm
 in_one_line 'there is a parcel vm already'
 fails 2 site_a isr ci --as 'no/name' vm
 
-site_a isr ci --as mine vm >out
+site_a isr ci --as mine >out # it is the only one here
 grep -q 'checked in as the parcel mine' out || fail "it says: $(cat out)"
 [ "$(site_a isr status --json)" = '[]' ] || fail 'something is left at this site'
 [ -z "$(holder mine)" ] || fail 'the new parcel is locked'

@@ -13,7 +13,8 @@ tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c $(parcel_fixture)
 tests_unit_test_parcel_LDADD = $(parcel_test_libs)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(parcel_fixture)
 tests_unit_test_journal_LDADD = $(parcel_test_libs)
-tests_unit_test_salvage_SOURCES = tests/unit/test_salvage.c $(parcel_fixture)
+tests_unit_test_salvage_SOURCES = tests/unit/test_salvage.c $(parcel_fixture) \
+	tests/unit/salvage_fixture.c tests/unit/salvage_fixture.h
 tests_unit_test_salvage_LDADD = $(parcel_test_libs)
 
 # The disk is made to fail, and the process to die, where the log asks it to write.

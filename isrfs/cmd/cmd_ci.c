@@ -63,6 +63,42 @@ static int check_in_as(const struct cmd *c, struct checkout *checkout, const cha
     return OUTCOME_DONE;
 }
 
+struct only {
+    const struct cmd *c;
+    struct source *source;
+    unsigned found;
+};
+
+static int take_if_here(void *ctx, const struct source *source)
+{
+    struct only *only = ctx;
+    CLEANUP_FREE char *path = site_parcel_path(only->c->site, source), *nonce = NULL;
+    if (!path || asprintf(&nonce, "%s/nonce", path) < 0) {
+        nonce = NULL;
+        return -ENOMEM;
+    }
+    if (access(nonce, F_OK) < 0 || only->found++ > 0)
+        return 0;
+    *only->source = (struct source){.server = strdup(source->server),
+                                    .user = strdup(source->user),
+                                    .parcel = strdup(source->parcel)};
+    return only->source->server && only->source->user && only->source->parcel ? 0 : -ENOMEM;
+}
+
+/* Without a name it is the one parcel that is checked out here, if there is just one. */
+static int find_source(const struct cmd *c, struct source *ret)
+{
+    struct only only = {.c = c, .source = ret};
+    if (c->parcel)
+        return cmd_source(c, ret);
+    if (!cmd_value(c, "as"))
+        return cmd_usage(c, "which parcel?");
+    if (site_each_parcel(c->site, take_if_here, &only) == 0 && only.found == 1)
+        return 0;
+    return cmd_usage(c, only.found ? "which of the parcels that are checked out here?"
+                                   : "no parcel is checked out here");
+}
+
 static int run(struct cmd *c)
 {
     CLEANUP_SOURCE struct source source = {0};
@@ -70,7 +106,7 @@ static int run(struct cmd *c)
     const char *as = cmd_value(c, "as");
     unsigned flags = CHECKOUT_EXISTING | (as ? CHECKOUT_LOST : 0) |
                      (cmd_value(c, "accept-loss") ? CHECKOUT_ACCEPT_LOSS : 0);
-    int status = cmd_source(c, &source);
+    int status = find_source(c, &source);
     status = status ? status
                     : daemon_refuse(c, &source,
                                     "isr umount checks it in, isr checkpoint keeps it mounted");
@@ -98,7 +134,7 @@ const struct command cmd_ci = {
     .options = {{'m', "comment", "TEXT", "a remark for the history"},
                 {0, "as", "NAME", "as a new parcel (for a lock that was taken from this site)"},
                 {0, "accept-loss", NULL, "do without what is damaged, and name it"}},
-    .parcel = CMD_PARCEL,
+    .parcel = CMD_MAY_PARCEL,
     .yes = true,
     .run = run,
 };

@@ -224,8 +224,8 @@ static int redo_blocks(void *ctx, const struct log_blocks *blocks, const struct 
         d->where[i] = (struct block_at){*at, slot++};
         dirty_set_own(d, i, i + 1, true);
     }
-    if (p->losses && losses_heal(p->losses, f->file_id, blocks->index, blocks->bitmap,
-                                 blocks->bitmap_size))
+    if (p->losses &&
+        losses_heal(p->losses, f->file_id, blocks->index, blocks->bitmap, blocks->bitmap_size))
         p->missing--;
     note(p, f, 1, (uint64_t)blocks->count * BLOCK_SIZE);
     atomic_fetch_add(&p->changes, 1);

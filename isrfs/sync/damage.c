@@ -11,17 +11,26 @@
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 
+typedef void say_fn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 struct told {
     const char *parcel;
+    say_fn *say;
     uint64_t bytes;
 };
+
+/* What is given up on request is no error. */
+static say_fn *say_of(const struct checkout *c)
+{
+    return c->salvage ? log_warning : log_error;
+}
 
 static int tell_loss(void *ctx, const struct parcel_loss *loss)
 {
     struct told *told = ctx;
     char name[512], id[32];
     snprintf(id, sizeof id, "file %" PRIu64, loss->file_id);
-    log_error("%s: %s: bytes %" PRIu64 " to %" PRIu64 " are lost%s: %s", told->parcel,
+    told->say("%s: %s: bytes %" PRIu64 " to %" PRIu64 " are lost%s: %s", told->parcel,
               loss->path ? log_clean(name, sizeof name, loss->path) : id, loss->offset,
               loss->offset + loss->size - 1, loss->path ? "" : " and so is its name",
               loss->zeros ? "zeros are left there" : "what was there before is left");
@@ -42,7 +51,7 @@ static void tell_records(const struct checkout *c, const struct log_damage *d)
         snprintf(which, sizeof which,
                  "%" PRIu64 " record%s from number %" PRIu64 " of segment %" PRIu64, d->records,
                  d->records == 1 ? "" : "s", d->record, d->segment);
-    log_error("%s: the site log is damaged: %s, last written at %s, cannot be read",
+    say_of(c)("%s: the site log is damaged: %s, last written at %s, cannot be read",
               c->source.parcel, which, when);
 }
 
@@ -60,7 +69,7 @@ static uint64_t missing_changes(struct checkout *c)
 
 int damage_tell(struct checkout *c, struct parcel *p, uint64_t *ret_bytes, uint64_t *ret_unknown)
 {
-    struct told told = {.parcel = c->source.parcel};
+    struct told told = {.parcel = c->source.parcel, .say = say_of(c)};
     const struct log_damage *all;
     size_t count = site_log_damage(c->log, &all);
     uint64_t operations, known, missing = missing_changes(c);
@@ -72,7 +81,7 @@ int damage_tell(struct checkout *c, struct parcel *p, uint64_t *ret_bytes, uint6
     int r = parcel_each_loss(p, tell_loss, &told);
     *ret_bytes = told.bytes;
     if (r == 0 && *ret_unknown > 0)
-        log_error("%s: what %" PRIu64 " of the records held is not known: names, sizes or blocks "
+        say_of(c)("%s: what %" PRIu64 " of the records held is not known: names, sizes or blocks "
                   "of files that were written then may be as they were before",
                   c->source.parcel, *ret_unknown);
     return r;

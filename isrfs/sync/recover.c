@@ -16,6 +16,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/sync/commit.h"
 #include "isrfs/sync/damage.h"
+#include "isrfs/sync/version.h"
 
 #define NOTE       "recovered"
 #define NOTE_LIMIT 4096u
@@ -123,7 +124,10 @@ void recover_look(int state_fd, struct recover_state *ret)
 static void drop_publishing(struct checkout *c)
 {
     checkout_root_take(c);
-    if (c->lost || c->server_version == c->root.base_version) {
+    bool unpublished = c->server_version == c->root.base_version;
+    if (c->home && unpublished && !object_id_is_hole(&c->root.publishing.id))
+        version_remove(c->home, c->uuid, c->root.base_version + 1, &c->root.publishing.id);
+    if (c->lost || unpublished) {
         memset(&c->root.publishing, 0, sizeof c->root.publishing);
         c->root.publishing_consistent = false;
     }

@@ -173,7 +173,11 @@ static int bring_home(struct own *o, const struct progress *progress, struct pus
     const struct site_root *root = &c->root;
     if (!c->home)
         return kept(o, -EHOSTDOWN, "its home is not reachable");
-    int r = push(c, &root->current, &root->base, progress, pushed);
+    checkout_carried_take(c);
+    struct push_request request = {
+        .wanted = &root->current, .base = checkout_carried(c, root), .progress = progress};
+    int r = push(c, &request, pushed);
+    checkout_carried_give(c);
     if (r < 0)
         return kept(o, r == -ENOENT ? -EBADMSG : r, "bringing the changes home failed");
     r = hold_put(c->home, c->codec, c->uuid, c->nonce, &root->current.id);

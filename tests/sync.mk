@@ -13,6 +13,7 @@ SHELL_TESTS += \
 	tests/damage-in-the-log-costs-only-what-it-hits.sh \
 	tests/discard-keeps-all-while-the-lock-server-is-away.sh \
 	tests/discard-throws-away-and-gives-the-lock-back.sh \
+	tests/long-log-of-an-earlier-mount-is-not-lost.sh \
 	tests/lost-lock-work-becomes-a-parcel-of-its-own.sh \
 	tests/recovery-is-said-in-one-line.sh \
 	tests/import-checks-every-image-format.sh \

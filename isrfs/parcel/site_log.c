@@ -164,6 +164,7 @@ static int append_root(struct site_log *l, const struct site_root *root, uint64_
     LOCK_SCOPE(&l->lock);
     *l->root = *root;
     l->has_root = true;
+    l->root_segment = segment_number(at.segment);
     return 0;
 }
 

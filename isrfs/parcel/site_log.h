@@ -138,6 +138,9 @@ int site_log_each_object(struct site_log *l, int (*fn)(void *ctx, const struct o
  */
 int site_log_cut(struct site_log *l, uint64_t *ret_boundary);
 int site_log_drop(struct site_log *l, uint64_t boundary);
+/* Is the newest root before the last cut? Then nothing can be dropped (-EAGAIN), even if nothing
+ * has changed since: a commit has to put it again. */
+bool site_log_needs_root(struct site_log *l);
 
 /* Begins anew with ROOT alone in it: for when everything that ROOT reaches is safe at home. The
  * older segments are removed once the new one is durable. */

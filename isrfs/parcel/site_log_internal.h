@@ -81,6 +81,7 @@ struct site_log {
     uint64_t bytes, objects; /* lock */
     struct site_root *root;  /* lock; secret memory */
     bool has_root;           /* lock */
+    uint64_t root_segment;   /* lock; where this process put the newest one; 0: another did */
     uint64_t batch;          /* lock; the highest number of a batch */
 
     uint64_t first_needed;    /* lock; the oldest segment that must be there */

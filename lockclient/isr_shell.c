@@ -27,9 +27,11 @@ static const struct {
     const char *name, *words;
 } commands[] = {
     {"isr_acquire_lock", "upn"},  {"isr_break_lock", "up/s"},  {"isr_cat_keyroot", "up/v"},
-    {"isr_cat_parcel_cfg", "up"}, {"isr_cat_user", "u"},       {"isr_check_lock", "upn"},
-    {"isr_create_parcel", "up"},  {"isr_history", "up"},       {"isr_list_parcel", "u"},
-    {"isr_publish", "upn/r"},     {"isr_release_lock", "upn"},
+    {"isr_cat_parcel_cfg", "up"}, {"isr_cat_user", "u"},       {"isr_check_lock", "up/n"},
+    {"isr_clone_parcel", "upvp"}, {"isr_create_parcel", "up"}, {"isr_history", "up"},
+    {"isr_list_forgotten", "u"},  {"isr_list_parcel", "u"},    {"isr_prune_versions", "up"},
+    {"isr_publish", "upn/r"},     {"isr_release_lock", "upn"}, {"isr_remove_parcel", "up"},
+    {"isr_rollback", "upnv/r"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 

@@ -1,10 +1,12 @@
 noinst_LIBRARIES += liblockclient.a
 liblockclient_a_SOURCES = \
+	lockclient/call.c lockclient/call.h \
 	lockclient/connection.c lockclient/connection.h \
 	lockclient/dial.c lockclient/dial.h \
 	lockclient/known_hosts.c lockclient/known_hosts.h \
 	lockclient/location.c lockclient/location.h \
 	lockclient/lockclient.c lockclient/lockclient.h \
+	lockclient/lockclient_versions.c \
 	lockclient/message.c lockclient/message.h \
 	lockclient/message_list.c \
 	lockclient/terminal.c lockclient/terminal.h \
@@ -23,7 +25,8 @@ dist_man_MANS += doc/man/isr_shell.8
 
 # For an account of one's own, whose login shell looks for the commands by their names.
 SHELL_LINKS = isr_acquire_lock isr_break_lock isr_cat_keyroot isr_cat_parcel_cfg isr_cat_user \
-	isr_check_lock isr_create_parcel isr_history isr_list_parcel isr_publish isr_release_lock
+	isr_check_lock isr_clone_parcel isr_create_parcel isr_history isr_list_forgotten isr_list_parcel \
+	isr_prune_versions isr_publish isr_release_lock isr_remove_parcel isr_rollback
 INSTALL_HOOKS += install-shell-links
 install-shell-links: install-shellexecPROGRAMS
 	$(AM_V_at)$(MKDIR_P) "$(DESTDIR)$(bindir)"

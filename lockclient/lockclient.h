@@ -75,10 +75,33 @@ int lockclient_publish(struct lockclient *lc, const char *parcel, const char *no
 /* Gives the lock back and publishes nothing. */
 int lockclient_release(struct lockclient *lc, const char *parcel, const char *nonce,
                        struct lockclient_error *error);
+/* Who has the lock. */
+int lockclient_held(struct lockclient *lc, const char *parcel, struct lockclient_held *ret,
+                    struct lockclient_error *error);
 /* Takes the lock away from whoever has it. STOLEN also withholds the session key of that nonce from
- * then on; if nobody has the lock, of the last nonce that was broken. */
-int lockclient_break(struct lockclient *lc, const char *parcel, bool stolen,
+ * then on; if nobody has the lock, of the last nonce that was broken. With an id, only of the
+ * check-out that it stands for: -ESTALE if that has ended otherwise or never was. */
+int lockclient_break(struct lockclient *lc, const char *parcel, const struct lockclient_break *b,
                      struct lockclient_broken *ret, struct lockclient_error *error);
+
+/* By who holds the lock: version B->version becomes B->base + 1 as well. -ENOENT: there is none.
+ * Other errors as lockclient_publish. */
+int lockclient_rollback(struct lockclient *lc, const char *parcel, const char *nonce,
+                        const struct lockclient_rollback *b, struct lockclient_error *error);
+/* A version of PARCEL becomes the first one of a new parcel. */
+int lockclient_clone(struct lockclient *lc, const char *parcel, const struct lockclient_clone *c,
+                     struct lockclient_error *error);
+/* Forgets the parcel if it is the one with this uuid. -EBUSY while it is checked out. */
+int lockclient_remove(struct lockclient *lc, const char *parcel, const char *uuid,
+                      struct lockclient_error *error);
+/* Forgets versions; those that are forgotten already are no error. Done in pieces if there are
+ * many: after a failure some may be. -EBUSY for one that a check-out works from. COUNT is not 0. */
+int lockclient_prune(struct lockclient *lc, const char *parcel, const char *uuid,
+                     const uint64_t *numbers, size_t count, struct lockclient_error *error);
+
+/* Everything that was pruned or removed. */
+int lockclient_forgotten(struct lockclient *lc, struct lockclient_forgotten *ret,
+                         struct lockclient_error *error);
 
 /* Each wipes what is secret. NULL is allowed. */
 void lockclient_user_free(struct lockclient_user *u);
@@ -87,6 +110,7 @@ void lockclient_lock_free(struct lockclient_lock *l);
 void lockclient_check_free(struct lockclient_check *c);
 void lockclient_list_free(struct lockclient_list *list);
 void lockclient_history_free(struct lockclient_history *history);
+void lockclient_forgotten_free(struct lockclient_forgotten *forgotten);
 
 static inline void cleanup_lockclient(struct lockclient **lc)
 {

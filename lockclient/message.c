@@ -11,7 +11,8 @@
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 
-#define DIGITS "0123456789"
+#define DIGITS          "0123456789"
+#define CATALOG_ID_SIZE 32u /* the end of a keyroot */
 
 /* --- words --- */
 
@@ -47,6 +48,12 @@ static bool uuid_valid(const char *uuid)
 {
     return strspn(uuid, DIGITS "abcdef") == LOCKCLIENT_UUID_SIZE - 1 &&
            uuid[LOCKCLIENT_UUID_SIZE - 1] == '\0';
+}
+
+static bool holder_id_valid(const char *id)
+{
+    return strspn(id, DIGITS "abcdef") == LOCKCLIENT_HOLDER_ID_SIZE - 1 &&
+           id[LOCKCLIENT_HOLDER_ID_SIZE - 1] == '\0';
 }
 
 /* SCHEME://something without control characters. */
@@ -126,6 +133,76 @@ int message_build_publish(const struct lockclient_publish *p, const char *site, 
     int r = keyvalue_set_u64(kv, "BASE", p->base);
     r = r < 0 ? r : keyvalue_set(kv, "CONSISTENT", p->consistent ? "yes" : "no");
     r = r < 0 ? r : set_version(kv, &p->version, site, ret_reason);
+    return r < 0 ? r : keyvalue_format(kv, out);
+}
+
+int message_build_break(const struct lockclient_break *b, struct buffer *out,
+                        const char **ret_reason)
+{
+    *ret_reason = "HOLDER";
+    if (b->id && !holder_id_valid(b->id))
+        return -EINVAL;
+    CLEANUP_KEYVALUE struct keyvalue *kv = keyvalue_new();
+    if (!kv)
+        return -ENOMEM;
+    int r = b->id ? keyvalue_set(kv, "HOLDER", b->id) : 0;
+    if (r == 0 && b->reason && *b->reason)
+        r = set_text(kv, "REASON", b->reason, ret_reason);
+    return r < 0 ? r : keyvalue_format(kv, out);
+}
+
+/* CATALOG, SITE, COMMENT. */
+static int set_old_version(struct keyvalue *kv, const uint8_t *catalog, const char *site,
+                           const char *comment, const char **ret_reason)
+{
+    char hex[2 * CATALOG_ID_SIZE + 1];
+    hex_encode(hex, catalog, CATALOG_ID_SIZE);
+    *ret_reason = "CATALOG";
+    int r = keyvalue_set(kv, "CATALOG", hex);
+    r = r < 0 ? r : set_text(kv, "SITE", site, ret_reason);
+    if (r == 0 && comment && *comment)
+        r = set_text(kv, "COMMENT", comment, ret_reason);
+    return r;
+}
+
+int message_build_rollback(const struct lockclient_rollback *b, const char *site,
+                           struct buffer *out, const char **ret_reason)
+{
+    CLEANUP_KEYVALUE struct keyvalue *kv = keyvalue_new();
+    if (!kv)
+        return -ENOMEM;
+    *ret_reason = "BASE";
+    int r = keyvalue_set_u64(kv, "BASE", b->base);
+    r = r < 0 ? r : set_old_version(kv, b->catalog, site, b->comment, ret_reason);
+    return r < 0 ? r : keyvalue_format(kv, out);
+}
+
+int message_build_clone(const struct lockclient_clone *c, const char *site, struct buffer *out,
+                        const char **ret_reason)
+{
+    *ret_reason = "UUID";
+    if (!uuid_valid(c->uuid))
+        return -EINVAL;
+    CLEANUP_KEYVALUE struct keyvalue *kv = keyvalue_new();
+    if (!kv)
+        return -ENOMEM;
+    int r = keyvalue_set(kv, "UUID", c->uuid);
+    r = r < 0 ? r : set_old_version(kv, c->catalog, site, c->comment, ret_reason);
+    return r < 0 ? r : keyvalue_format(kv, out);
+}
+
+int message_build_uuid(const char *uuid, const char *versions, struct buffer *out,
+                       const char **ret_reason)
+{
+    *ret_reason = "UUID";
+    if (!uuid_valid(uuid))
+        return -EINVAL;
+    CLEANUP_KEYVALUE struct keyvalue *kv = keyvalue_new();
+    if (!kv)
+        return -ENOMEM;
+    int r = keyvalue_set(kv, "UUID", uuid);
+    *ret_reason = "VERSIONS";
+    r = r < 0 || !versions ? r : keyvalue_set(kv, "VERSIONS", versions);
     return r < 0 ? r : keyvalue_format(kv, out);
 }
 
@@ -292,12 +369,12 @@ int message_parse_version(const void *text, size_t size, uint64_t version, const
     return r == 0 && found != version ? -EBADMSG : r;
 }
 
-int message_parse_released(const void *text, size_t size, const char **ret_reason)
+int message_parse_done(const void *text, size_t size, const char *key, const char **ret_reason)
 {
-    static const char *const allowed[] = {"RELEASED", NULL};
+    const char *const allowed[] = {key, NULL};
     CLEANUP_KEYVALUE struct keyvalue *kv = NULL;
     int r = keyvalue_parse(text, size, allowed, &kv, ret_reason);
-    return r < 0 ? r : get_equal(kv, "RELEASED", "1", ret_reason);
+    return r < 0 ? r : get_equal(kv, key, "1", ret_reason);
 }
 
 static int get_holder(const struct keyvalue *kv, struct lockclient_holder *ret, const char **reason)
@@ -327,7 +404,7 @@ int message_parse_broken(const void *text, size_t size, struct lockclient_broken
 {
     static const char *const allowed[] = {"BROKEN",      "HELD",        "WITHHELD",
                                           "HOLDER_USER", "HOLDER_SITE", "HOLDER_SINCE",
-                                          "HOLDER_SEEN", NULL};
+                                          "HOLDER_SEEN", "BEFORE",      NULL};
     CLEANUP_KEYVALUE struct keyvalue *kv = NULL;
     int r = keyvalue_parse(text, size, allowed, &kv, ret_reason);
     if (r < 0)
@@ -341,7 +418,31 @@ int message_parse_broken(const void *text, size_t size, struct lockclient_broken
         return -EBADMSG;
     memcpy(ret->nonce, nonce, strlen(nonce) + 1);
     ret->held = true;
-    return get_holder(kv, &ret->holder, ret_reason);
+    return keyvalue_get(kv, "BEFORE") ? get_equal(kv, "BEFORE", "1", ret_reason)
+                                      : get_holder(kv, &ret->holder, ret_reason);
+}
+
+int message_parse_held(const void *text, size_t size, struct lockclient_held *ret,
+                       const char **ret_reason)
+{
+    static const char *const allowed[] = {
+        "HELD",         "HOLDER",      "HOLDER_USER", "HOLDER_SITE",
+        "HOLDER_SINCE", "HOLDER_SEEN", "NEEDED",      NULL};
+    CLEANUP_KEYVALUE struct keyvalue *kv = NULL;
+    int r = keyvalue_parse(text, size, allowed, &kv, ret_reason);
+    if (r < 0)
+        return r;
+    *ret = (struct lockclient_held){0};
+    const char *id = keyvalue_get(kv, "HOLDER");
+    if (!id)
+        return get_equal(kv, "HELD", "no", ret_reason);
+    *ret_reason = "HOLDER";
+    if (!holder_id_valid(id) || keyvalue_get(kv, "HELD"))
+        return -EBADMSG;
+    memcpy(ret->id, id, sizeof ret->id);
+    ret->held = true;
+    r = get_holder(kv, &ret->holder, ret_reason);
+    return r < 0 ? r : get_number(kv, "NEEDED", &ret->needed, ret_reason);
 }
 
 int message_parse_failure(const void *text, size_t size, struct message_failure *ret,

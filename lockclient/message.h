@@ -22,6 +22,15 @@ int message_build_create(const struct lockclient_create *c, const char *site, st
                          const char **ret_reason);
 int message_build_publish(const struct lockclient_publish *p, const char *site, struct buffer *out,
                           const char **ret_reason);
+int message_build_break(const struct lockclient_break *b, struct buffer *out,
+                        const char **ret_reason);
+int message_build_rollback(const struct lockclient_rollback *b, const char *site,
+                           struct buffer *out, const char **ret_reason);
+int message_build_clone(const struct lockclient_clone *c, const char *site, struct buffer *out,
+                        const char **ret_reason);
+/* VERSIONS: numbers with a comma between them, or NULL. */
+int message_build_uuid(const char *uuid, const char *versions, struct buffer *out,
+                       const char **ret_reason);
 
 int message_parse_user(const void *text, size_t size, struct lockclient_user *ret,
                        const char **ret_reason);
@@ -36,7 +45,10 @@ int message_parse_check(const void *text, size_t size, struct lockclient_check *
                         const char **ret_reason);
 /* The reply to create and publish must name VERSION. */
 int message_parse_version(const void *text, size_t size, uint64_t version, const char **ret_reason);
-int message_parse_released(const void *text, size_t size, const char **ret_reason);
+/* The reply must be KEY:=1. */
+int message_parse_done(const void *text, size_t size, const char *key, const char **ret_reason);
+int message_parse_held(const void *text, size_t size, struct lockclient_held *ret,
+                       const char **ret_reason);
 int message_parse_broken(const void *text, size_t size, struct lockclient_broken *ret,
                          const char **ret_reason);
 
@@ -55,6 +67,9 @@ int message_parse_list(const void *text, size_t size, struct lockclient_list *re
                        const char **ret_reason);
 int message_parse_history(const void *text, size_t size, struct lockclient_history *ret,
                           const char **ret_reason);
+/* *RET is released with free(RET->gone). */
+int message_parse_forgotten(const void *text, size_t size, struct lockclient_forgotten *ret,
+                            const char **ret_reason);
 void message_list_free(struct lockclient_list *list);
 void message_history_free(struct lockclient_history *history);
 

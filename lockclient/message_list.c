@@ -52,25 +52,36 @@ static bool next_u64(const char **at, const char *end, uint64_t *ret)
     return true;
 }
 
-/* Decoded and clean; NULL for "-". */
-static int next_text(const char **at, const char *end, char **ret)
+/* Decoded; NULL for "-". */
+static int next_plain(const char **at, const char *end, char **ret)
 {
     char field[FIELD_MAX];
     *ret = NULL;
     if (!next_field(at, end, field))
         return -EBADMSG;
-    if (strcmp(field, "-") == 0)
-        return 0;
-    CLEANUP_FREE char *plain = NULL;
-    int r = percent_decode(field, &plain);
-    if (r < 0)
-        return r;
+    return strcmp(field, "-") == 0 ? 0 : percent_decode(field, ret);
+}
+
+/* A copy for showing. */
+static char *clean_copy(const char *plain)
+{
     size_t room = strlen(plain) + 1;
-    *ret = malloc(room);
-    if (!*ret)
-        return -ENOMEM;
-    log_clean(*ret, room, plain);
-    return 0;
+    char *copy = malloc(room);
+    if (copy)
+        log_clean(copy, room, plain);
+    return copy;
+}
+
+/* Decoded and clean; NULL for "-". */
+static int next_text(const char **at, const char *end, char **ret)
+{
+    CLEANUP_FREE char *plain = NULL;
+    *ret = NULL;
+    int r = next_plain(at, end, &plain);
+    if (r < 0 || !plain)
+        return r;
+    *ret = clean_copy(plain);
+    return *ret ? 0 : -ENOMEM;
 }
 
 static int parse_parcel(const char *line, const char *end, struct lockclient_parcel *ret)
@@ -98,7 +109,11 @@ static int parse_version(const char *line, const char *end, struct lockclient_ve
     if (!ret->consistent && strcmp(consistent, "no") != 0)
         return -EBADMSG;
     int r = next_text(&line, end, &ret->site);
-    r = r < 0 ? r : next_text(&line, end, &ret->comment);
+    r = r < 0 ? r : next_plain(&line, end, &ret->comment_as_given);
+    if (r == 0 && ret->comment_as_given) {
+        ret->comment = clean_copy(ret->comment_as_given);
+        r = ret->comment ? 0 : -ENOMEM;
+    }
     return r == 0 && line ? -EBADMSG : r;
 }
 
@@ -156,6 +171,45 @@ int message_parse_history(const void *text, size_t size, struct lockclient_histo
     return 0;
 }
 
+static bool parse_gone(const char *line, const char *end, struct lockclient_gone *ret)
+{
+    char uuid[FIELD_MAX], number[FIELD_MAX];
+    const char *rest = line;
+    if (!next_field(&rest, end, uuid) || strlen(uuid) != LOCKCLIENT_UUID_SIZE - 1 ||
+        strspn(uuid, "0123456789abcdef") != LOCKCLIENT_UUID_SIZE - 1)
+        return false;
+    memcpy(ret->uuid, uuid, LOCKCLIENT_UUID_SIZE);
+    line = rest;
+    ret->number = 0;
+    if (next_field(&rest, end, number) && strcmp(number, "all") == 0)
+        return !rest;
+    return next_u64(&line, end, &ret->number) && ret->number > 0 && !line;
+}
+
+int message_parse_forgotten(const void *text, size_t size, struct lockclient_forgotten *ret,
+                            const char **ret_reason)
+{
+    *ret = (struct lockclient_forgotten){0};
+    *ret_reason = "a line is not: uuid number";
+    const char *at = text, *end = at + size;
+    if (size > 0 && end[-1] != '\n')
+        return -EBADMSG;
+    struct lockclient_gone *gone = calloc(count_lines(text, size) + 1, sizeof *gone);
+    if (!gone)
+        return -ENOMEM;
+    size_t count = 0;
+    while (at < end) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (!parse_gone(at, stop, &gone[count++])) {
+            free(gone);
+            return -EBADMSG;
+        }
+        at = stop + 1;
+    }
+    *ret = (struct lockclient_forgotten){gone, count};
+    return 0;
+}
+
 void message_list_free(struct lockclient_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -169,6 +223,7 @@ void message_history_free(struct lockclient_history *history)
     for (size_t i = 0; i < history->count; i++) {
         free(history->versions[i].site);
         free(history->versions[i].comment);
+        free(history->versions[i].comment_as_given);
     }
     free(history->versions);
     *history = (struct lockclient_history){0};

@@ -106,12 +106,24 @@ struct lockclient_version {
     uint64_t newbytes; /* stored for it beyond what the version before had */
     uint64_t size;
     bool consistent;
-    char *site;    /* for showing */
-    char *comment; /* for showing; NULL: none */
+    char *site;             /* for showing */
+    char *comment;          /* for showing; NULL: none */
+    char *comment_as_given; /* may be anything but NUL: not for a terminal; NULL: none */
 };
 
 struct lockclient_history {
     struct lockclient_version *versions; /* the oldest first; numbers rise */
+    size_t count;
+};
+
+/* A version that was pruned, or all of a parcel that was removed. */
+struct lockclient_gone {
+    char uuid[LOCKCLIENT_UUID_SIZE];
+    uint64_t number; /* 0: all */
+};
+
+struct lockclient_forgotten {
+    struct lockclient_gone *gone; /* those of one parcel together */
     size_t count;
 };
 
@@ -135,11 +147,42 @@ struct lockclient_create {
     const char *src;          /* SCHEME://path */
 };
 
+#define LOCKCLIENT_HOLDER_ID_SIZE 9u
+
+/* Who has the lock, and what of the parcel cannot be pruned. */
+struct lockclient_held {
+    bool held;                          /* false: nobody has it, and the rest is empty */
+    char id[LOCKCLIENT_HOLDER_ID_SIZE]; /* tells this check-out from others; no secret */
+    struct lockclient_holder holder;
+    uint64_t needed; /* the oldest version that it may work from */
+};
+
+/* Which lock is to be broken, and why. */
+struct lockclient_break {
+    bool stolen;
+    const char *id;     /* of struct lockclient_held; NULL: whoever has it */
+    const char *reason; /* for audit; NULL: none */
+};
+
 /* What a lock was taken from. */
 struct lockclient_broken {
     bool held; /* false: nobody had it, and the rest is empty */
     char nonce[LOCKCLIENT_NONCE_SIZE];
-    struct lockclient_holder holder;
+    struct lockclient_holder holder; /* empty if it had been broken before */
+};
+
+struct lockclient_rollback {
+    uint64_t base, version; /* the current one; the one to go back to */
+    const uint8_t *catalog; /* its id, 32 bytes: the server refuses if that is another */
+    const char *comment;    /* NULL: none */
+    bool release;           /* give the lock back in the same step */
+};
+
+struct lockclient_clone {
+    const char *name, *uuid; /* of the new parcel */
+    uint64_t version;
+    const uint8_t *catalog; /* its id, 32 bytes */
+    const char *comment;    /* NULL: none */
 };
 
 #endif

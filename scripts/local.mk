@@ -6,13 +6,18 @@ dist_lockserver_SCRIPTS = \
 	scripts/lockserver/isr_cat_parcel_cfg \
 	scripts/lockserver/isr_cat_user \
 	scripts/lockserver/isr_check_lock \
+	scripts/lockserver/isr_clone_parcel \
 	scripts/lockserver/isr_create_parcel \
 	scripts/lockserver/isr_history \
+	scripts/lockserver/isr_list_forgotten \
 	scripts/lockserver/isr_list_parcel \
+	scripts/lockserver/isr_prune_versions \
 	scripts/lockserver/isr_publish \
-	scripts/lockserver/isr_release_lock
+	scripts/lockserver/isr_release_lock \
+	scripts/lockserver/isr_remove_parcel \
+	scripts/lockserver/isr_rollback
 # Sourced by the commands, not run.
-dist_lockserver_DATA = scripts/lockserver/isr_functions
+dist_lockserver_DATA = scripts/lockserver/isr_functions scripts/lockserver/isr_version_functions
 
 EXTRA_DIST += scripts/check scripts/quickstart scripts/prepare scripts/make-guest .ci/run
 

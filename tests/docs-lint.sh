@@ -21,7 +21,7 @@ for script in scripts/* scripts/lockserver/* tests/*.sh tests/bench/* .ci/run; d
     [ -f "$script" ] || continue
     case $script in
     *.mk | *.c | *.h) ;;
-    tests/functions.sh | scripts/prepare | scripts/lockserver/isr_functions) set -- "$@" "$script" ;;
+    tests/functions.sh | scripts/prepare | scripts/lockserver/isr*_functions) set -- "$@" "$script" ;;
     *) ! head -n 1 "$script" | grep -q '^#!/bin/sh' || set -- "$@" "$script" ;;
     esac
 done

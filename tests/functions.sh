@@ -106,11 +106,14 @@ requires_fuse() {
     fi
 }
 
-# requires_terminal: script(1) can give a program a terminal.
+# has_terminal: script(1) can give a program a terminal.
+has_terminal() {
+    command -v script >/dev/null && script -q -e -c true /dev/null >/dev/null 2>&1 </dev/null
+}
+
 requires_terminal() {
     requires script bsdutils
-    script -q -e -c true /dev/null >/dev/null 2>&1 </dev/null ||
-        skip 'there are no pseudo-terminals here (devpts is not mounted)'
+    has_terminal || skip 'there are no pseudo-terminals here (devpts is not mounted)'
 }
 
 # --- two sites, a lock server, a home ---------------------------------------------------------------

@@ -8,6 +8,7 @@ include tests/remote.mk
 include tests/sync.mk
 include tests/vmm.mk
 include tests/fuse.mk
+include tests/versions.mk
 
 # What users get, end to end.
 SHELL_TESTS += \

@@ -97,3 +97,61 @@ CONSISTENT:=yes
 COMMENT:=a%20comment
 EOF
 }
+
+# What a keyroot ends with is the catalog's id.
+id_a=$hex32$hex32
+id_b=$id_a
+id_d=fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210
+key_d=$id_d$id_d
+uuid2=fedcba98765432100123456789abcdef
+
+# rollback PARCEL NONCE VERSION BASE CATALOG [release]
+rollback()
+{
+    parcel=$1 with=$2 old=$3 base=$4 id=$5
+    shift 5
+    lock isr_rollback ann "$parcel" "$with" "$old" "$@" <<EOF
+BASE:=$base
+CATALOG:=$id
+SITE:=here:/home/ann
+COMMENT:=back
+EOF
+}
+
+# clone PARCEL VERSION NEW CATALOG [UUID]
+clone()
+{
+    lock isr_clone_parcel ann "$1" "$2" "$3" <<EOF
+UUID:=${5-$uuid2}
+CATALOG:=$4
+SITE:=here:/home/ann
+EOF
+}
+
+# remove PARCEL [UUID]
+remove()
+{
+    lock isr_remove_parcel ann "$1" <<EOF
+UUID:=${2-$hex32}
+EOF
+}
+
+# prune PARCEL NUMBERS [UUID]
+prune()
+{
+    lock isr_prune_versions ann "$1" <<EOF
+UUID:=${3-$hex32}
+VERSIONS:=$2
+EOF
+}
+
+# break_it PARCEL HOLDER [stolen]
+break_it()
+{
+    parcel=$1 id=$2
+    shift 2
+    lock isr_break_lock ann "$parcel" "$@" <<EOF
+HOLDER:=$id
+REASON:=a%20reason
+EOF
+}

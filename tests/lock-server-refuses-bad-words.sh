@@ -37,6 +37,7 @@ bad_name()
 {
     refused isr_cat_user "$1"
     refused isr_list_parcel "$1"
+    refused isr_list_forgotten "$1"
     refused isr_create_parcel ann "$1"
     refused isr_cat_parcel_cfg ann "$1"
     refused isr_cat_keyroot ann "$1"
@@ -46,6 +47,11 @@ bad_name()
     refused isr_release_lock ann "$1" "$one"
     refused isr_break_lock ann "$1"
     refused isr_history ann "$1"
+    refused isr_rollback ann "$1" "$one" 1
+    refused isr_clone_parcel ann "$1" 1 new
+    refused isr_clone_parcel ann vm 1 "$1"
+    refused isr_remove_parcel ann "$1"
+    refused isr_prune_versions ann "$1"
 }
 for name in '' . .. ../ann .hidden -rf --help -- / /etc a/b 'a b' ' a' 'a ' "a${nl}b" "vm$nl" \
     "${nl}vm" '*' 'v?' '[v]m' 'v*' '$(touch outside2)' '`touch outside2`' 'a;touch outside2' \
@@ -61,6 +67,7 @@ for nonce in '' x -rf '../x' '*' "$one-" "-$one" "$one " " $one" "$one$nl" "$one
     for command in isr_acquire_lock isr_check_lock isr_publish isr_release_lock; do
         refused "$command" ann vm "$nonce" </dev/null
     done
+    refused isr_rollback ann vm "$nonce" 1 </dev/null
     unchanged "the nonce '$nonce'"
 done
 
@@ -85,6 +92,19 @@ refused isr_publish ann vm "$one" '' </dev/null
 refused isr_break_lock ann vm lost </dev/null
 refused isr_break_lock ann vm '' </dev/null
 refused isr_history ann </dev/null
+refused isr_check_lock ann </dev/null
+refused isr_check_lock ann vm "$one" more </dev/null
+for version in '' x -1 +1 01 1.0 '*' '1;id' '1 2' "1$nl" 1234567890123456; do
+    refused isr_rollback ann vm "$one" "$version" </dev/null
+    refused isr_clone_parcel ann vm "$version" new </dev/null
+done
+refused isr_rollback ann vm "$one" </dev/null
+refused isr_rollback ann vm "$one" 1 keep </dev/null
+refused isr_rollback ann vm "$one" 1 release more </dev/null
+refused isr_clone_parcel ann vm 1 </dev/null
+refused isr_clone_parcel ann vm 1 new more </dev/null
+refused isr_remove_parcel ann vm more </dev/null
+refused isr_prune_versions ann vm 1 </dev/null
 unchanged 'a word too many or too few'
 
 # Messages. message FORMAT: as printf takes it.
@@ -174,6 +194,42 @@ for src in '' /x FILE: FILE:// '9P://x' 'FI LE:///x' 'FILE:///a b' 'FILE:///%' '
     'FILE:///$(id)' '://x'; do
     create_with $hex32 "$src" $hex32
 done
+
+# The same for what people do with whole versions.
+for list in '' ',' '1,' ',1' '1,,2' '1 2' 1-2 0 01 -1 '*' '1;id' '1,x' '$(id)' 1234567890123456 \
+    '1 /p;e id' '/d'; do
+    prune vm "$list"
+    expect 2
+done
+for uuid in '' x "$hex32/.." ../../../outside "${hex32}0" "${hex32%?}F"; do
+    remove vm "$uuid"
+    expect 2
+    prune vm 1 "$uuid"
+    expect 2
+    clone vm 1 new "$id_a" "$uuid"
+    expect 2
+done
+for id in '' x "$hex32" "${id_a}0" '*' "${id_a%?}?"; do
+    clone vm 1 new "$id"
+    expect 2
+    rollback vm "$one" 1 1 "$id"
+    expect 2
+done
+for id in x '*' 0000000 000000000 '.....{8}' '0000000/' 0000000G; do
+    break_it vm "$id"
+    expect 2
+done
+lock isr_break_lock ann vm <<EOF
+REASON:=a reason
+EOF
+expect 2
+lock isr_break_lock ann vm <<EOF
+REASON:=a%0
+EOF
+expect 2
+remove ann "$hex32"
+expect 4
+unchanged 'versions, uuids or catalogs of another form'
 
 # The folder itself is not taken from just anywhere.
 ISR_LOCKSRV_ROOT=root lock isr_cat_user ann </dev/null

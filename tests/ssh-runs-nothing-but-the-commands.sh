@@ -56,7 +56,13 @@ for text in '' ' ' isr_shell isr_functions ls sh -c './isr_cat_user ann' '/bin/s
     'isr_cat_keyroot ann vm 1 1' "isr_cat_keyroot ann v${nl}m" "isr_cat_keyroot ann $long" \
     'isr_acquire_lock ann vm x' "isr_acquire_lock ann vm $nonce x" "isr_publish ann vm $nonce keep" \
     "isr_publish ann vm $nonce release release" 'isr_break_lock ann vm lost' \
-    'isr_break_lock ann vm release' "isr_cat_user	ann" "isr_cat_user ann$(printf '\033[31m')" \
+    'isr_break_lock ann vm release' 'isr_check_lock bob vm' 'isr_check_lock ann vm x' \
+    "isr_rollback ann vm $nonce" "isr_rollback ann vm $nonce 0" "isr_rollback ann vm x 1" \
+    "isr_rollback bob vm $nonce 1" "isr_rollback ann vm $nonce 1 keep" \
+    'isr_clone_parcel ann vm new' 'isr_clone_parcel ann vm 1 ../new' \
+    'isr_clone_parcel bob vm 1 new' 'isr_clone_parcel ann vm 0 new' 'isr_remove_parcel bob vm' \
+    'isr_remove_parcel ann ..' 'isr_remove_parcel ann vm now' 'isr_prune_versions bob vm' \
+    'isr_prune_versions ann vm 1' "isr_cat_user	ann" "isr_cat_user ann$(printf '\033[31m')" \
     'isr_cat_user änn' 'isr_cat_user ann %0a' 'ISR_CAT_USER ann' 'isr_cat_user ann\' \
     'isr_cat_user ann & id' 'isr_cat_user ann | id' 'isr_cat_user ann > /x' \
     "$(printf '%0100000d' 0)"; do

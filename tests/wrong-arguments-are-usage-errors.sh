@@ -12,7 +12,8 @@ usage() {
 usage isr
 usage isr nosuch
 usage isr --nosuch
-for command in import export mount umount co ci run history checkpoint verify; do
+for command in import export mount umount co ci run history checkpoint verify rollback clone \
+    resize prune rm break-lock; do
     usage isr "$command"
     usage isr "$command" --nosuch vm
     usage isr "$command" --parcel
@@ -30,6 +31,14 @@ usage isr export vm disk.img out more
 usage isr mount vm
 usage isr mount vm m n
 usage isr co vm vm
+usage isr rollback vm
+usage isr rollback vm 1 2
+usage isr clone vm
+usage isr resize vm disk.img
+usage isr resize vm disk.img 1M more
+usage isr rm vm vm
+usage isr rm vm@1
+usage isr break-lock vm stolen
 usage isrfs
 usage isrfs vm
 usage isrfs vm m n
@@ -39,7 +48,8 @@ for name in ../vm '' a/b '-rf' 'v m' "$(printf 'v\nm')" .hidden; do
     usage isrfs "$name" m
     usage isr co -- "$name"
 done
-for command in import export ls mount umount co ci run status history checkpoint verify; do
+for command in import export ls mount umount co ci run status history checkpoint verify rollback \
+    clone resize prune rm break-lock; do
     site_a isr "$command" --help >out || fail "no help for $command"
     grep -q "isr $command" out || fail "the help for $command does not show it"
 done

@@ -289,6 +289,20 @@ bool cmd_confirm(const struct cmd *c, const char *question)
     return fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0;
 }
 
+bool cmd_confirm_name(const struct cmd *c, const char *question, const char *name)
+{
+    if (c->yes)
+        return true;
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+        return false;
+    char answer[256];
+    fprintf(stderr, "%s ", question);
+    if (!fgets(answer, sizeof answer, stdin))
+        return false;
+    answer[strcspn(answer, "\n")] = '\0';
+    return strcmp(answer, name) == 0;
+}
+
 /* --- progress --- */
 
 static int64_t now_ms(void)

@@ -79,6 +79,18 @@ int cmd_checkout(const struct cmd *c, const struct source *source, unsigned flag
  * answered already. */
 bool cmd_confirm(const struct cmd *c, const char *question);
 
+/* Asks for NAME to be typed, before what cannot be undone. Otherwise as cmd_confirm. */
+bool cmd_confirm_name(const struct cmd *c, const char *question, const char *name);
+
+/* A text for other people to read (a comment, a reason), or NULL, as the command's own option NAME
+ * gives it: UTF-8 without control characters, at most what the lock server keeps. 0, or the exit
+ * status (said). */
+int cmd_text(const struct cmd *c, const char *name, const char **ret);
+
+/* PLAIN, which may be anything, for this terminal: what its character set does not have or what
+ * would not just be shown is a question mark. The caller's, or NULL. */
+char *cmd_showable(const char *plain);
+
 /* How far the work has come, on standard error: on a terminal one line that changes, once it has
  * taken a second; else a line now and then. */
 struct cmd_progress {

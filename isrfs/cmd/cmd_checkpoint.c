@@ -77,10 +77,11 @@ static int here(const struct cmd *c, const struct source *source, const char *co
 static int run(struct cmd *c)
 {
     CLEANUP_SOURCE struct source source = {0};
-    int status = cmd_source(c, &source);
+    const char *comment = NULL;
+    int status = cmd_text(c, "comment", &comment);
+    status = status ? status : cmd_source(c, &source);
     if (status)
         return status;
-    const char *comment = cmd_value(c, "comment");
     if (by_daemon(c, &source, comment, &status) == -ENOENT)
         status = here(c, &source, comment);
     return status;

@@ -24,13 +24,13 @@ static int confirm_crashed(const struct cmd *c, const struct checkout *checkout)
     return OUTCOME_FAILED;
 }
 
-static int check_in(const struct cmd *c, struct checkout *checkout)
+static int check_in(const struct cmd *c, struct checkout *checkout, const char *comment)
 {
     struct failure failure = {0};
     struct checkin_result result;
     struct cmd_progress progress;
     cmd_progress_start(&progress);
-    int r = checkin(checkout, true, cmd_value(c, "comment"), &progress.progress, &result, &failure);
+    int r = checkin(checkout, true, comment, &progress.progress, &result, &failure);
     cmd_progress_end(&progress);
     if (r < 0)
         return cmd_fail(c, &failure);
@@ -45,15 +45,15 @@ static int check_in(const struct cmd *c, struct checkout *checkout)
     return OUTCOME_DONE;
 }
 
-static int check_in_as(const struct cmd *c, struct checkout *checkout, const char *name)
+static int check_in_as(const struct cmd *c, struct checkout *checkout, const char *name,
+                       const char *comment)
 {
     struct failure failure = {0};
     struct checkin_result result;
     struct cmd_progress progress;
     CLEANUP_FREE char *made = NULL;
     cmd_progress_start(&progress);
-    int r = checkin_as(checkout, name, cmd_value(c, "comment"), &progress.progress, &result, &made,
-                       &failure);
+    int r = checkin_as(checkout, name, comment, &progress.progress, &result, &made, &failure);
     cmd_progress_end(&progress);
     if (r < 0)
         return cmd_fail(c, &failure);
@@ -106,7 +106,9 @@ static int run(struct cmd *c)
     const char *as = cmd_value(c, "as");
     unsigned flags = CHECKOUT_EXISTING | (as ? CHECKOUT_LOST : 0) |
                      (cmd_value(c, "accept-loss") ? CHECKOUT_ACCEPT_LOSS : 0);
-    int status = find_source(c, &source);
+    const char *comment = NULL;
+    int status = cmd_text(c, "comment", &comment);
+    status = status ? status : find_source(c, &source);
     status = status ? status
                     : daemon_refuse(c, &source,
                                     "isr umount checks it in, isr checkpoint keeps it mounted");
@@ -122,7 +124,7 @@ static int run(struct cmd *c)
     status = confirm_crashed(c, checkout);
     if (status)
         return status;
-    return as ? check_in_as(c, checkout, as) : check_in(c, checkout);
+    return as ? check_in_as(c, checkout, as, comment) : check_in(c, checkout, comment);
 }
 
 const struct command cmd_ci = {

@@ -55,7 +55,9 @@ static int run(struct cmd *c)
     if (size && !chunk_size)
         return cmd_usage(c, "--chunk-size is a power of two from 16K to 4M");
     CLEANUP_SOURCE struct source source = {0};
-    int status = cmd_source(c, &source);
+    const char *comment = NULL;
+    int status = cmd_text(c, "comment", &comment);
+    status = status ? status : cmd_source(c, &source);
     if (status)
         return status;
     CLEANUP_FREE struct import_file *files = calloc((size_t)c->count, sizeof *files);
@@ -67,7 +69,7 @@ static int run(struct cmd *c)
     struct import_config config = {.source = &source,
                                    .src = cmd_value(c, "src"),
                                    .chunk_size = chunk_size,
-                                   .comment = cmd_value(c, "comment"),
+                                   .comment = comment,
                                    .files = files,
                                    .count = (size_t)c->count};
     struct import_result result;

@@ -7,6 +7,7 @@
 
 extern const struct command cmd_import, cmd_export, cmd_ls, cmd_mount, cmd_umount, cmd_co, cmd_ci,
     cmd_run_parcel, cmd_status, cmd_history, cmd_checkpoint, cmd_verify, cmd_discard;
+extern const struct command cmd_break_lock, cmd_rollback, cmd_clone, cmd_resize, cmd_rm, cmd_prune;
 
 /* As `umount DIR` calls it: umount.fuse.isrfs DIR [-flnrv] [-N namespace] [-t type]. */
 int cmd_umount_helper(int argc, char **argv);

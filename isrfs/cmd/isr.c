@@ -13,8 +13,10 @@
 #include "isrfs/parcel/catalog.h"
 
 static const struct command *const commands[] = {
-    &cmd_import,     &cmd_export, &cmd_ls,      &cmd_mount,      &cmd_umount, &cmd_co,      &cmd_ci,
-    &cmd_run_parcel, &cmd_status, &cmd_history, &cmd_checkpoint, &cmd_verify, &cmd_discard,
+    &cmd_import,     &cmd_export, &cmd_ls,         &cmd_mount,   &cmd_umount,
+    &cmd_co,         &cmd_ci,     &cmd_run_parcel, &cmd_status,  &cmd_history,
+    &cmd_checkpoint, &cmd_verify, &cmd_rollback,   &cmd_clone,   &cmd_resize,
+    &cmd_prune,      &cmd_rm,     &cmd_break_lock, &cmd_discard,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

@@ -8,8 +8,10 @@ include isrfs/cmd/isrfs.mk
 bin_PROGRAMS += isrfs/cmd/isr
 isrfs_cmd_isr_SOURCES = \
 	isrfs/cmd/cmd.c isrfs/cmd/cmd.h isrfs/cmd/commands.h \
+	isrfs/cmd/cmd_break_lock.c \
 	isrfs/cmd/cmd_checkpoint.c \
 	isrfs/cmd/cmd_ci.c \
+	isrfs/cmd/cmd_clone.c \
 	isrfs/cmd/cmd_co.c \
 	isrfs/cmd/cmd_discard.c \
 	isrfs/cmd/cmd_export.c \
@@ -17,8 +19,13 @@ isrfs_cmd_isr_SOURCES = \
 	isrfs/cmd/cmd_import.c \
 	isrfs/cmd/cmd_ls.c \
 	isrfs/cmd/cmd_mount.c \
+	isrfs/cmd/cmd_prune.c \
+	isrfs/cmd/cmd_resize.c \
+	isrfs/cmd/cmd_rm.c \
+	isrfs/cmd/cmd_rollback.c \
 	isrfs/cmd/cmd_run.c \
 	isrfs/cmd/cmd_status.c \
+	isrfs/cmd/cmd_text.c \
 	isrfs/cmd/cmd_umount.c \
 	isrfs/cmd/cmd_verify.c \
 	isrfs/cmd/daemon.c isrfs/cmd/daemon.h \

@@ -9,7 +9,10 @@
  *   5. forget the log and the nonce, or go on from the new version
  *
  * If the lock server refuses in step 4, this site's version record is taken back, for a walker must
- * not find a version that never was; everything else stays as it is. */
+ * not find a version that never was; everything else stays as it is.
+ *
+ * A rollback is a check-in of an old state: nothing to push, and the lock server knows the keyroot.
+ */
 #include "isrfs/sync/checkin.h"
 
 #include <inttypes.h>
@@ -17,6 +20,7 @@
 
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
+#include "isrfs/sync/checkout_lock.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/push.h"
 #include "isrfs/sync/server.h"
@@ -53,6 +57,15 @@ static int fix(struct checkout *c, struct failure *failure)
     return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;
 }
 
+/* Step 3. */
+static int record(struct checkout *c, const struct site_root *root, struct failure *failure)
+{
+    int r = hold_put(c->home, c->codec, c->uuid, c->nonce, &root->publishing.id);
+    r = r < 0 ? r : version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+    r = r < 0 ? r : store_barrier(c->home);
+    return r < 0 ? kept(c, r, "recording the version at home failed", failure) : 0;
+}
+
 /* Steps 2 and 3. */
 static int bring_home(struct checkout *c, const struct site_root *root,
                       const struct progress *progress, struct push_result *pushed,
@@ -69,19 +82,46 @@ static int bring_home(struct checkout *c, const struct site_root *root,
     if (r < 0)
         return kept(c, r == -ENOENT ? -EBADMSG : r, "bringing the changes home failed", failure);
     say(progress, "recording the new version at home");
-    r = hold_put(c->home, c->codec, c->uuid, c->nonce, &root->publishing.id);
-    r = r < 0 ? r : version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
-    r = r < 0 ? r : store_barrier(c->home);
-    return r < 0 ? kept(c, r, "recording the version at home failed", failure) : 0;
+    return record(c, root, failure);
+}
+
+/* Does the record of what was refused belong to another site's version of the same number by now,
+ * or soon? Two can go back to one old state at once; what this site has encoded itself, and put
+ * into its log, nobody else has. Not knowing counts as yes. */
+static bool is_anothers(struct checkout *c, const struct site_root *root)
+{
+    struct lockclient_keyroot *keyroot = NULL;
+    struct lockclient_held held = {0};
+    const struct object_id *id = &root->publishing.id;
+    int r = lockclient_keyroot(c->client, c->source.parcel, root->base_version + 1, &keyroot, NULL);
+    bool same =
+        r == 0 && memcmp(keyroot->keyroot + sizeof root->publishing.key, id, sizeof *id) == 0;
+    lockclient_keyroot_free(keyroot);
+    if (r == -ENOENT && store_has(site_log_store(c->log), id) == 0)
+        return lockclient_held(c->client, c->source.parcel, &held, NULL) < 0 || held.held;
+    return same || (r < 0 && r != -ENOENT);
+}
+
+/* Looks after it has removed it too: whoever has put it before that and not published yet holds the
+ * lock then. */
+static void take_back(struct checkout *c, const struct site_root *root)
+{
+    if (is_anothers(c, root))
+        return;
+    int r = version_remove(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+    if (r == 0 && is_anothers(c, root)) {
+        r = version_put(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
+        r = r < 0 ? r : store_barrier(c->home);
+    }
+    if (r < 0)
+        log_warning("%s: the record of the version that was refused could not be removed: %s",
+                    c->source.parcel, strerror(-r));
 }
 
 static int refused(struct checkout *c, const struct site_root *root, int error,
                    const struct lockclient_error *e, struct failure *failure)
 {
-    int r = version_remove(c->home, c->uuid, root->base_version + 1, &root->publishing.id);
-    if (r < 0)
-        log_warning("%s: the record of the version that was refused could not be removed: %s",
-                    c->source.parcel, strerror(-r));
+    take_back(c, root);
     failure_set(failure, OUTCOME_LOCKED,
                 "%s: the lock server refused the check-in: %s (this site's changes are kept: isr "
                 "ci --as NEWNAME %s makes a parcel of its own of them)",
@@ -202,5 +242,129 @@ int checkin(struct checkout *c, bool release, const char *comment, const struct 
     do {
         r = publish_one(c, release, comment, progress, ret, &more, failure);
     } while (r == 0 && more);
+    return r;
+}
+
+/* --- going back --- */
+
+/* The state of an old version, which must still be at home. */
+static int find_old(struct checkout *c, uint64_t version, struct object_ref *ret,
+                    struct failure *failure)
+{
+    struct source old = c->source;
+    old.version = version;
+    struct lockclient_keyroot *keyroot = NULL;
+    struct lockclient_error error = {0};
+    int r = lockclient_keyroot(c->client, c->source.parcel, version, &keyroot, &error);
+    if (r < 0)
+        return server_failure(failure, &old, r, &error);
+    memcpy(&ret->key, keyroot->keyroot, sizeof ret->key);
+    memcpy(&ret->id, keyroot->keyroot + sizeof ret->key, sizeof ret->id);
+    lockclient_keyroot_free(keyroot);
+    CLEANUP_CATALOG struct catalog *catalog = NULL;
+    r = c->home ? catalog_load(c->home, c->codec, ret, &catalog) : -EHOSTDOWN;
+    if (r == 0)
+        return 0;
+    return failure_set(failure, r == -ENOENT ? OUTCOME_DAMAGED : outcome_of(r),
+                       "%s: the catalog of version %" PRIu64 " cannot be read at home: %s",
+                       c->source.parcel, version, strerror(-r));
+}
+
+/* With the root's token: from now on a retry, and isr ci, publish OLD. */
+static int fix_old(struct checkout *c, const struct object_ref *old, struct failure *failure)
+{
+    bool begun = same_state(&c->root.publishing, old) && same_state(&c->root.current, old);
+    if (begun)
+        return 0;
+    if (c->found.batches > 0 || !same_state(&c->root.current, &c->root.base) ||
+        !object_id_is_hole(&c->root.publishing.id))
+        return failure_set(failure, OUTCOME_FAILED,
+                           "%s has changes at this site that are not checked in: isr ci %s first",
+                           c->source.parcel, c->source.parcel);
+    struct site_root root = c->root;
+    root.current = root.publishing = *old;
+    root.consistent = root.publishing_consistent = true;
+    int r = checkout_root_put(c, &root);
+    secret_wipe(&root, sizeof root);
+    return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;
+}
+
+/* The server has refused for good: nothing was begun. */
+static void undo_old(struct checkout *c, const struct site_root *refused_root, bool release,
+                     bool lost)
+{
+    take_back(c, refused_root);
+    if (release && lost)
+        checkout_forget(c);
+    else if (release)
+        checkout_lock_abandon(c);
+    if (release)
+        return;
+    checkout_root_take(c);
+    struct site_root root = c->root;
+    root.current = root.base;
+    memset(&root.publishing, 0, sizeof root.publishing);
+    int r = checkout_root_put(c, &root);
+    secret_wipe(&root, sizeof root);
+    checkout_root_give(c);
+    if (r < 0)
+        log_warning("%s: the site log cannot be written: %s", c->source.parcel, strerror(-r));
+}
+
+/* Step 4 of a rollback. */
+static int publish_old(struct checkout *c, const struct site_root *root, uint64_t version,
+                       bool release, const char *comment, struct failure *failure)
+{
+    struct lockclient_rollback message = {.base = root->base_version,
+                                          .version = version,
+                                          .catalog = root->publishing.id.bytes,
+                                          .comment = comment,
+                                          .release = release};
+    struct lockclient_error error = {0};
+    int r = lockclient_rollback(c->client, c->source.parcel, c->nonce, &message, &error);
+    if (r == 0)
+        return 0;
+    server_failure(failure, &c->source, r, &error);
+    if (r == -ENOENT || r == -EBUSY || r == -EKEYREVOKED || r == -ESTALE)
+        undo_old(c, root, release, r == -EKEYREVOKED);
+    return r;
+}
+
+static int rollback_to(struct checkout *c, const struct object_ref *old, uint64_t version,
+                       bool release, const char *comment, struct checkin_result *ret,
+                       struct failure *failure)
+{
+    checkout_root_take(c);
+    int r = fix_old(c, old, failure);
+    struct site_root root = c->root;
+    checkout_root_give(c);
+    r = r < 0 ? r : record(c, &root, failure);
+    r = r < 0 ? r : publish_old(c, &root, version, release, comment, failure);
+    if (r == 0)
+        *ret = (struct checkin_result){.version = root.base_version + 1, .changed = true};
+    if (r == 0 && release) {
+        r = forget(c, failure);
+    } else if (r == 0) {
+        checkout_root_take(c);
+        r = go_on(c, &root, failure);
+        checkout_root_give(c);
+    }
+    secret_wipe(&root, sizeof root);
+    return r;
+}
+
+int checkin_rollback(struct checkout *c, uint64_t version, bool release, const char *comment,
+                     struct checkin_result *ret, struct failure *failure)
+{
+    *ret = (struct checkin_result){.version = c->base_version};
+    struct object_ref old = {0};
+    int r = find_old(c, version, &old, failure);
+    if (r < 0 && release)
+        checkout_lock_abandon(c);
+    else if (r == 0 && same_state(&old, &c->base) && same_state(&c->root.current, &c->base))
+        r = release ? release_unchanged(c, failure) : 0;
+    else if (r == 0)
+        r = rollback_to(c, &old, version, release, comment, ret, failure);
+    secret_wipe(&old, sizeof old);
     return r;
 }

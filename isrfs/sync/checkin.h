@@ -26,4 +26,10 @@ struct checkin_result {
 int checkin(struct checkout *c, bool release, const char *comment, const struct progress *progress,
             struct checkin_result *ret, struct failure *failure);
 
+/* Publishes an older version as the newest one too; no object is copied. C must have nothing of its
+ * own to publish. Otherwise as checkin; a failure before anything was recorded gives the lock back
+ * if RELEASE. After a crash or a failure in between, it or checkin finishes what was begun. */
+int checkin_rollback(struct checkout *c, uint64_t version, bool release, const char *comment,
+                     struct checkin_result *ret, struct failure *failure);
+
 #endif

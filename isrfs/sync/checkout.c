@@ -102,7 +102,8 @@ static int open_home(struct checkout *c, const struct lockclient_parcel_cfg *cfg
     const char *path = home_folder(c->src, failure);
     if (!path)
         return -EPROTONOSUPPORT;
-    int r = open_folder(c, path, cfg->store, flags & CHECKOUT_READ_ONLY);
+    bool read_only = (flags & CHECKOUT_READ_ONLY) && !(flags & CHECKOUT_RECORDS);
+    int r = open_folder(c, path, cfg->store, read_only);
     if (r == 0 || (flags & CHECKOUT_NO_HOME && r == -EHOSTDOWN))
         return 0;
     return failure_set(failure, OUTCOME_UNREACHABLE,

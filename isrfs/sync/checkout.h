@@ -83,9 +83,10 @@ enum checkout_flags {
     CHECKOUT_EXISTING = 1,  /* only if this site has it already: OUTCOME_UNKNOWN otherwise */
     CHECKOUT_READ_ONLY = 2, /* no lock, no state: SOURCE's version (0: the newest) as published */
     CHECKOUT_NO_HOME = 4,   /* the home may be offline (checkout->home is NULL then) */
-    CHECKOUT_LOST = 8,      /* the lock may have been taken from this site (checkout->lost) */
+    CHECKOUT_LOST = 64,     /* the lock may have been taken from this site (checkout->lost) */
     CHECKOUT_ACCEPT_LOSS = 16, /* the site log may be damaged where it hurts */
     CHECKOUT_NO_LOG = 32,      /* it may be wholly unreadable (checkout->log is NULL then) */
+    CHECKOUT_RECORDS = 8,      /* with READ_ONLY: version records are to be written at home */
 };
 
 /* Checks the parcel out, or takes up what this site has checked out already (a repeat of the same

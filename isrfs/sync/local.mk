@@ -18,10 +18,13 @@ libsync_a_SOURCES = \
 	isrfs/sync/import_image.c isrfs/sync/import_image.h \
 	isrfs/sync/import_names.c isrfs/sync/import_names.h \
 	isrfs/sync/import_source.c isrfs/sync/import_source.h \
+	isrfs/sync/prune.c isrfs/sync/prune.h \
 	isrfs/sync/push.c isrfs/sync/push.h \
 	isrfs/sync/recover.c isrfs/sync/recover.h \
+	isrfs/sync/resize.c isrfs/sync/resize.h \
 	isrfs/sync/server.c isrfs/sync/server.h \
 	isrfs/sync/site.c isrfs/sync/site.h \
 	isrfs/sync/source.c \
 	isrfs/sync/verify.c isrfs/sync/verify.h \
-	isrfs/sync/version.c isrfs/sync/version.h
+	isrfs/sync/version.c isrfs/sync/version.h \
+	isrfs/sync/versions.c isrfs/sync/versions.h

@@ -4,6 +4,7 @@
 #include "isrfs/sync/version.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "isrfs/base/keyvalue.h"
@@ -41,4 +42,44 @@ int version_remove(struct store *home, const char *uuid, uint64_t number,
     object_id_to_hex(catalog, hex);
     record_name(name, uuid, number, hex);
     return store_remove_record(home, name);
+}
+
+struct selection {
+    const uint64_t *numbers; /* NULL: all */
+    size_t count;
+    struct buffer names; /* each with its NUL */
+};
+
+static bool selected(const struct selection *s, const char *name)
+{
+    char *end;
+    uint64_t number = strtoull(name, &end, 10);
+    if (!s->numbers || end == name || *end != '-')
+        return !s->numbers;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->numbers[i] == number)
+            return true;
+    return false;
+}
+
+static int select_name(void *ctx, const char *name)
+{
+    struct selection *s = ctx;
+    return selected(s, name) ? buffer_append(&s->names, name, strlen(name) + 1) : 0;
+}
+
+int version_remove_numbers(struct store *home, const char *uuid, const uint64_t *numbers,
+                           size_t count)
+{
+    char name[STORE_RECORD_NAME_MAX];
+    struct selection s = {.numbers = numbers, .count = count};
+    snprintf(name, sizeof name, "versions/%s", uuid);
+    int r = store_each_record(home, name, select_name, &s);
+    for (size_t at = 0; r == 0 && at < s.names.size; at += strlen((char *)s.names.data + at) + 1) {
+        int n = snprintf(name, sizeof name, "versions/%s/%s", uuid, (char *)s.names.data + at);
+        if (n < (int)sizeof name) /* else it is none of ours */
+            r = store_remove_record(home, name);
+    }
+    buffer_free(&s.names);
+    return r;
 }

@@ -16,4 +16,9 @@ int version_put(struct store *home, const char *uuid, uint64_t number,
 int version_remove(struct store *home, const char *uuid, uint64_t number,
                    const struct object_id *catalog);
 
+/* Removes every record of these versions of a parcel, and with NUMBERS NULL of all its versions.
+ * Durable after the next barrier. */
+int version_remove_numbers(struct store *home, const char *uuid, const uint64_t *numbers,
+                           size_t count);
+
 #endif

@@ -295,12 +295,13 @@ static void test_a_stolen_site_loses_its_lock_and_its_session_key(void **state)
     create_parcel(lc);
     struct lockclient_error error = {0};
     struct lockclient_broken broken;
-    assert_int_equal(lockclient_break(lc, "vm", false, &broken, &error), 0);
+    assert_int_equal(lockclient_break(lc, "vm", &(struct lockclient_break){0}, &broken, &error), 0);
     assert_false(broken.held);
     struct lockclient_lock *lock = NULL;
     assert_int_equal(lockclient_acquire(lc, "vm", NONCE, &lock, NULL, &error), 0);
     lockclient_lock_free(lock);
-    assert_int_equal(lockclient_break(lc, "vm", true, &broken, &error), 0);
+    assert_int_equal(
+        lockclient_break(lc, "vm", &(struct lockclient_break){.stolen = true}, &broken, &error), 0);
     assert_true(broken.held);
     assert_string_equal(broken.nonce, NONCE);
     assert_string_equal(broken.holder.site, "here:/home/ann");

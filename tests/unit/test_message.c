@@ -195,6 +195,33 @@ static bool takes_failure(const char *text, size_t size)
     return r == 0;
 }
 
+static bool takes_held(const char *text, size_t size)
+{
+    struct lockclient_held ret;
+    const char *reason = NULL;
+    int r = message_parse_held(text, size, &ret, &reason);
+    assert_true(r == 0 || (r == -EBADMSG && reason));
+    return r == 0;
+}
+
+static bool takes_done(const char *text, size_t size)
+{
+    const char *reason = NULL;
+    int r = message_parse_done(text, size, "PRUNED", &reason);
+    assert_true(r == 0 || (r == -EBADMSG && reason));
+    return r == 0;
+}
+
+static bool takes_forgotten(const char *text, size_t size)
+{
+    struct lockclient_forgotten ret;
+    const char *reason = NULL;
+    int r = message_parse_forgotten(text, size, &ret, &reason);
+    assert_true(r == 0 || (r == -EBADMSG && reason));
+    free(ret.gone);
+    return r == 0;
+}
+
 static bool takes_list(const char *text, size_t size)
 {
     struct lockclient_list ret;
@@ -241,6 +268,12 @@ static const struct sample good_replies[] = {
     {takes_broken, "BROKEN:=" NONCE "\n" HOLDER "HOLDER_SEEN:=9\n"},
     {takes_broken, "HELD:=no\n"},
     {takes_broken, "WITHHELD:=" NONCE "\nHELD:=no\n"},
+    {takes_broken, "BROKEN:=" NONCE "\nBEFORE:=1\n"},
+    {takes_held, "HELD:=no\n"},
+    {takes_held, "HOLDER:=01234567\n" HOLDER "NEEDED:=3\n"},
+    {takes_done, "PRUNED:=1\n"},
+    {takes_forgotten, ""},
+    {takes_forgotten, HEX32 " 3\n" HEX32 " all\n"},
     {takes_failure, ""},
     {takes_failure, HOLDER},
     {takes_failure, "STALE:=1\n"},
@@ -298,6 +331,26 @@ static void test_replies_with_anything_wrong_are_refused(void **state)
         {takes_broken, "BROKEN:=" NONCE "\n"},
         {takes_broken, "BROKEN:=../x\n" HOLDER},
         {takes_broken, "HELD:=yes\n"},
+        {takes_broken, "BROKEN:=" NONCE "\nBEFORE:=2\n"},
+        {takes_held, ""},
+        {takes_held, "HELD:=yes\n"},
+        {takes_held, "HOLDER:=0123456\n" HOLDER "NEEDED:=3\n"},
+        {takes_held, "HOLDER:=0123456.\n" HOLDER "NEEDED:=3\n"},
+        {takes_held, "HOLDER:=01234567\nNEEDED:=3\n"},
+        {takes_held, "HOLDER:=01234567\n" HOLDER},
+        {takes_held, "HELD:=no\nHOLDER:=01234567\n" HOLDER "NEEDED:=3\n"},
+        {takes_done, ""},
+        {takes_done, "PRUNED:=0\n"},
+        {takes_done, "REMOVED:=1\n"},
+        {takes_forgotten, HEX32 " 3"},
+        {takes_forgotten, HEX32 "\n"},
+        {takes_forgotten, HEX32 " 0\n"},
+        {takes_forgotten, HEX32 " -1\n"},
+        {takes_forgotten, HEX32 " 3 4\n"},
+        {takes_forgotten, HEX32 " all all\n"},
+        {takes_forgotten, HEX32 " 3333333333333333333\n"},
+        {takes_forgotten, "../../../../../../../../../../.. all\n"},
+        {takes_forgotten, HEX64 " all\n"},
         {takes_failure, "HOLDER_USER:=ann\n"},
         {takes_failure, "HOLDER_USER:=../ann\nHOLDER_SITE:=h\nHOLDER_SINCE:=5\n"},
         {takes_failure, "HOLDER_USER:=ann\nHOLDER_SITE:=h\x1b[31m\nHOLDER_SINCE:=5\n"},

@@ -1,6 +1,8 @@
 # The site log and open parcels.
-check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal
-UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal
+check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
+	tests/unit/test_salvage
+UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
+	tests/unit/test_salvage
 
 parcel_fixture = tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h
 parcel_test_libs = libparcel.a libkeyring.a libstore.a libcodec.a libbase.a $(JANSSON_LIBS) \
@@ -11,6 +13,9 @@ tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c $(parcel_fixture)
 tests_unit_test_parcel_LDADD = $(parcel_test_libs)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(parcel_fixture)
 tests_unit_test_journal_LDADD = $(parcel_test_libs)
+tests_unit_test_salvage_SOURCES = tests/unit/test_salvage.c $(parcel_fixture) \
+	tests/unit/salvage_fixture.c tests/unit/salvage_fixture.h
+tests_unit_test_salvage_LDADD = $(parcel_test_libs)
 
 # The disk is made to fail, and the process to die, where the log asks it to write.
 check_PROGRAMS += tests/unit/test_crash

@@ -20,7 +20,7 @@ site_a isr status vm >status
 grep -q 'not yet checked in' status || fail "nothing is left, it says: $(cat status)"
 [ "$(site_a isr status --json | jq -r '.[0].log_bytes')" -gt 200000 ] || fail 'wrong size'
 fails 1 site_a isr ci vm
-in_one_line '[-]-yes'
+says '[-]-yes'
 site_a isr ci --yes vm
 site_a isr history vm | grep -q 'disk only' || fail 'it is not marked'
 [ "$(site_a isr status --json)" = '[]' ] || fail 'something is left at this site'

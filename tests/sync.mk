@@ -8,6 +8,14 @@ tests_unit_test_site_LDADD = libsync.a libparcel.a libkeyring.a libstore.a liblo
 	$(CMOCKA_LIBS)
 
 SHELL_TESTS += \
+	tests/ci-as-can-be-killed-anywhere.sh \
+	tests/damage-at-home-under-a-partly-written-chunk.sh \
+	tests/damage-in-the-log-costs-only-what-it-hits.sh \
+	tests/discard-keeps-all-while-the-lock-server-is-away.sh \
+	tests/discard-throws-away-and-gives-the-lock-back.sh \
+	tests/long-log-of-an-earlier-mount-is-not-lost.sh \
+	tests/lost-lock-work-becomes-a-parcel-of-its-own.sh \
+	tests/recovery-is-said-in-one-line.sh \
 	tests/import-checks-every-image-format.sh \
 	tests/run-suspends-at-sigint-and-goes-on-later.sh \
 	tests/status-after-a-crash-says-what-is-left.sh \

@@ -6,6 +6,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/commands.h"
 #include "isrfs/cmd/daemon.h"
+#include "isrfs/sync/recover.h"
 
 static void print(const struct source *source, bool changed, uint64_t version)
 {
@@ -59,6 +60,11 @@ static int here(const struct cmd *c, const struct source *source, const char *co
     struct failure failure = {0};
     struct checkin_result result;
     struct cmd_progress progress;
+    char line[RECOVER_LINE_SIZE];
+    if (recover(checkout, &failure) < 0)
+        return cmd_fail(c, &failure);
+    if (recover_line(checkout, line))
+        cmd_say(c, "%s", line);
     cmd_progress_start(&progress);
     int r = checkin(checkout, false, comment, &progress.progress, &result, &failure);
     cmd_progress_end(&progress);

@@ -12,6 +12,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/commands.h"
 #include "isrfs/cmd/daemon.h"
+#include "isrfs/sync/recover.h"
 
 #define CFG_LIMIT 65536
 
@@ -71,21 +72,40 @@ static bool is_locked(int state_fd)
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
+static void add_found(json_t *object, const struct recover_state *state)
+{
+    if (state->recovered)
+        json_object_set_new(
+            object, "recovered",
+            json_pack("{s:I, s:I, s:I, s:I}", "changes", (json_int_t)state->found.changes, "files",
+                      (json_int_t)state->found.files, "bytes", (json_int_t)state->found.bytes,
+                      "until", (json_int_t)state->found_until));
+}
+
 /* NULL: not checked out here, or no memory. */
 static json_t *look(const char *path, const struct source *source)
 {
     json_t *daemon = NULL;
+    struct recover_state state = {0};
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        recover_look(fd, &state);
     if (daemon_status(path, &daemon) == 0) {
         json_object_set_new(daemon, "path", json_string(path));
+        add_found(daemon, &state);
         return daemon;
     }
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || faccessat(fd, "nonce", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
         return NULL;
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "state", is_locked(fd) ? "in use" : "checked out",
+    bool used = is_locked(fd);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:I}", "state", used ? "in use" : "checked out",
         "parcel", source->parcel, "server", source->server, "user", source->user, "base_version",
-        (json_int_t)base_version(fd), "log_bytes", (json_int_t)log_bytes(fd), "path", path);
+        (json_int_t)base_version(fd), "log_bytes", (json_int_t)log_bytes(fd), "path", path,
+        "crashed", state.crashed && !used, "last_written", (json_int_t)state.until);
+    if (object)
+        add_found(object, &state);
+    return object;
 }
 
 static bool wanted(const struct list *list, const struct source *source)
@@ -123,6 +143,26 @@ static void print_away(const json_t *away)
                json_integer_value(json_object_get(away, "reads_waiting")));
 }
 
+static void print_crash(const json_t *p)
+{
+    char when[CMD_TEXT_SIZE];
+    json_int_t until = json_integer_value(json_object_get(p, "last_written"));
+    printf("; the last mount ended without a commit%s%s (isr mount goes on with what it kept, isr "
+           "ci checks it in)\n",
+           until ? ", last written at " : "", until ? cmd_time((uint64_t)until, when) : "");
+}
+
+static void print_recovered(const char *parcel, const json_t *found)
+{
+    char size[CMD_TEXT_SIZE], when[CMD_TEXT_SIZE];
+    printf("%s: recovered after a mount that ended without a commit: %" JSON_INTEGER_FORMAT
+           " changes in %" JSON_INTEGER_FORMAT " files (%s) up to %s\n",
+           parcel, json_integer_value(json_object_get(found, "changes")),
+           json_integer_value(json_object_get(found, "files")),
+           cmd_size((uint64_t)json_integer_value(json_object_get(found, "bytes")), size),
+           cmd_time((uint64_t)json_integer_value(json_object_get(found, "until")), when));
+}
+
 static void print_parcel(const json_t *p)
 {
     char name[80], state[32], dir[512], size[CMD_TEXT_SIZE];
@@ -146,7 +186,13 @@ static void print_parcel(const json_t *p)
     else
         printf("; no changes");
     print_away(json_object_get(p, "home_away"));
-    puts(strcmp(state, "checked out") == 0 ? " (isr ci gives it back)" : "");
+    if (json_is_true(json_object_get(p, "crashed")))
+        print_crash(p);
+    else
+        puts(strcmp(state, "checked out") == 0 ? " (isr ci gives it back)" : "");
+    const json_t *recovered = json_object_get(p, "recovered");
+    if (recovered)
+        print_recovered(name, recovered);
 }
 
 static int print_all(const struct cmd *c, json_t *array)

@@ -77,6 +77,19 @@ int daemon_status(const char *state_path, json_t **ret)
     return -EBADMSG;
 }
 
+int daemon_refuse(const struct cmd *c, const struct source *source, const char *advice)
+{
+    CLEANUP_FREE char *state = site_parcel_path(c->site, source);
+    CLEANUP_JSON json_t *status = NULL;
+    if (!state || daemon_status(state, &status) < 0)
+        return 0;
+    const char *dir = json_string_value(json_object_get(status, "mountpoint"));
+    char clean[256];
+    cmd_say(c, "%s is mounted at %s: %s", source->parcel,
+            log_clean(clean, sizeof clean, dir ? dir : "?"), advice);
+    return OUTCOME_LOCKED;
+}
+
 int daemon_find_mount(const char *path, char **ret_source)
 {
     FILE *mounts = setmntent("/proc/self/mounts", "re");

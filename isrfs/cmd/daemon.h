@@ -18,6 +18,9 @@ int daemon_request(const char *state_path, const char *request, const struct pro
 /* What the daemon says of itself: a JSON object, the caller's. -ENOENT: no daemon runs there. */
 int daemon_status(const char *state_path, json_t **ret);
 
+/* Refuses, with ADVICE, if the parcel is mounted at this site: the exit status (said), else 0. */
+int daemon_refuse(const struct cmd *c, const struct source *source, const char *advice);
+
 /* Is this path where isrfs is mounted? *RET_SOURCE is then the caller's: what was mounted. 0,
  * -ENOENT or other negative errno. */
 int daemon_find_mount(const char *path, char **ret_source);

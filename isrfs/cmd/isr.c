@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
     &cmd_co,         &cmd_ci,     &cmd_run_parcel, &cmd_status,       &cmd_history,
     &cmd_checkpoint, &cmd_verify, &cmd_rollback,   &cmd_clone,        &cmd_resize,
     &cmd_prune,      &cmd_rm,     &cmd_break_lock, &cmd_recovery_key, &cmd_rekey,
+    &cmd_discard,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

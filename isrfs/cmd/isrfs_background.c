@@ -93,7 +93,7 @@ void isrfs_background_tell(struct isrfs_background *b, const struct failure *ver
 
 int isrfs_background_say(const struct failure *verdict)
 {
-    if (verdict->outcome != OUTCOME_DONE && *verdict->text)
+    if (*verdict->text)
         fprintf(stderr, "isrfs: %s\n", verdict->text);
     if (verdict->outcome == OUTCOME_USAGE)
         isrfs_options_usage();

@@ -17,6 +17,7 @@
 #include "isrfs/store/remote.h"
 #include "isrfs/sync/carrier.h"
 #include "isrfs/sync/home.h"
+#include "isrfs/sync/recover.h"
 
 #define RETRY_SECONDS 5
 #define RETRIES       120
@@ -91,6 +92,7 @@ static int open_parcel(struct session *s, struct failure *failure)
     int r = checkout_parcel(s->checkout, cache_bytes(s), &s->parcel, failure);
     if (r < 0 || s->read_only)
         return r;
+    recover_note(s->checkout);
     s->committer = committer_new(s->checkout, s->parcel);
     if (!s->committer)
         return failure_set(failure, OUTCOME_FAILED, "out of memory");
@@ -309,6 +311,18 @@ static int begin(struct session *s, struct failure *failure)
     return r;
 }
 
+/* Success, and what the last mount had left, for whoever mounts and for `messages`. */
+static void say_recovered(const struct session *s, struct failure *verdict)
+{
+    char line[RECOVER_LINE_SIZE];
+    *verdict = (struct failure){0};
+    if (s->read_only || !recover_line(s->checkout, line))
+        return;
+    failure_set(verdict, OUTCOME_DONE, "%s", line);
+    if (!s->options->foreground)
+        log_info("%s", line);
+}
+
 enum outcome isrfs_session(const struct isrfs_options *options, struct isrfs_background *background)
 {
     struct session s = {.options = options};
@@ -319,7 +333,7 @@ enum outcome isrfs_session(const struct isrfs_options *options, struct isrfs_bac
     if (r < 0)
         put_back(&s);
     else
-        verdict = (struct failure){0};
+        say_recovered(&s, &verdict);
     isrfs_background_tell(background, &verdict);
     enum outcome outcome = r < 0 ? verdict.outcome : serve(&s);
     source_free(&s.source);

@@ -13,6 +13,7 @@ isrfs_cmd_isr_SOURCES = \
 	isrfs/cmd/cmd_ci.c \
 	isrfs/cmd/cmd_clone.c \
 	isrfs/cmd/cmd_co.c \
+	isrfs/cmd/cmd_discard.c \
 	isrfs/cmd/cmd_export.c \
 	isrfs/cmd/cmd_history.c \
 	isrfs/cmd/cmd_import.c \

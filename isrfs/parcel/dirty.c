@@ -308,9 +308,12 @@ static int fetch_base(struct file *f, struct dirty *d)
     pthread_mutex_unlock(&f->lock);
     struct chunk *base = NULL;
     int r = file_base(f, index, ref, &base);
+    bool gone = r == -EIO && salvage_base_is_gone(f, index, ref);
     ref_slots_give(f->parcel->refs, ref);
     pthread_mutex_lock(&f->lock);
     d = dirty_find(f, index);
+    if (gone)
+        r = d ? salvage_note_base(d) : 0;
     if (r == 0 && d && d->data && f->generation == generation)
         merge(d, base ? chunk_data(base) : NULL);
     if (base)

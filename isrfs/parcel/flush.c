@@ -267,6 +267,11 @@ static int apply_holes(struct file *f)
             range = f->holes.ranges[f->holes.count - 1];
         }
         int r = keyring_clear(f->keyring, range.first, range.last);
+        if (r < 0) { /* only its ends may lie in nodes that have to be read */
+            r = salvage_node(f, range.first, r);
+            r = r < 0 ? r : salvage_node(f, range.last - 1, -EBADMSG);
+            r = r < 0 ? r : keyring_clear(f->keyring, range.first, range.last);
+        }
         if (r < 0)
             return r;
         LOCK_SCOPE(&f->lock);
@@ -291,6 +296,8 @@ static int apply_refs(struct file *f)
             ref = f->dirty->ref;
         }
         int r = keyring_set(f->keyring, index, ref);
+        if (r < 0 && (r = salvage_node(f, index, r)) == 0)
+            r = keyring_set(f->keyring, index, ref);
         if (r < 0)
             return r;
         LOCK_SCOPE(&f->lock);

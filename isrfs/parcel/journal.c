@@ -17,7 +17,8 @@
 struct item {
     struct file *file; /* with a reference */
     uint64_t index;
-    int settled; /* 0: logged by block; else the type of op that says what it is now */
+    int settled;              /* 0: logged by block; else the type of op that says what it is now */
+    struct block_set *blocks; /* that were logged; owned */
 };
 
 struct moment {
@@ -34,8 +35,10 @@ struct moment {
 
 static void moment_free(struct moment *m)
 {
-    for (size_t i = 0; i < m->count; i++)
+    for (size_t i = 0; i < m->count; i++) {
         file_put(m->items[i].file);
+        free(m->items[i].blocks);
+    }
     for (size_t i = 0; i < m->attr_count; i++)
         file_put(m->attrs[i]);
     free(m->items);
@@ -202,6 +205,8 @@ static int log_blocks(struct moment *m, struct item *item)
     struct log_at at;
     int r = b ? site_log_put_blocks(m->parcel->config.log, m->batch, false, &b->head, b->parts, &at)
               : -ENOMEM;
+    if (r == 0 && !(item->blocks = block_set_new(b->bitmap, b->head.bitmap_size)))
+        r = -ENOMEM;
     LOCK_SCOPE(&f->lock);
     struct dirty *d = dirty_find(f, item->index);
     r = r < 0 ? r : note_places(f, d, &at);
@@ -262,6 +267,23 @@ static int add_settled(struct moment *m, bool failed)
     return r;
 }
 
+/* The batch's end names the blocks that it logged, so that it is known what a damaged record hurts.
+ */
+static int add_logged(struct moment *m)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < m->count; i++) {
+        struct item *item = &m->items[i];
+        struct op op = {.type = OP_BLOCKS,
+                        .file_id = item->file->file_id,
+                        .first = item->index,
+                        .blocks = item->blocks};
+        if (item->blocks)
+            r = ops_encode(&op, &m->operations);
+    }
+    return r;
+}
+
 /* The operations, the last record of them being the batch's end. */
 static int log_operations(struct moment *m)
 {
@@ -284,6 +306,7 @@ static int write_moment(struct moment *m)
     int r = pool_each(pool, m->count, log_item, m);
     end_busy(m);
     r = r < 0 ? r : add_settled(m, false);
+    r = r < 0 ? r : add_logged(m);
     return r < 0 ? r : log_operations(m);
 }
 

@@ -7,6 +7,7 @@ libparcel_a_SOURCES = \
 	isrfs/parcel/dirty.c \
 	isrfs/parcel/flush.c \
 	isrfs/parcel/holes.c isrfs/parcel/holes.h \
+	isrfs/parcel/losses.c isrfs/parcel/losses.h \
 	isrfs/parcel/journal.c \
 	isrfs/parcel/listing.c \
 	isrfs/parcel/names.c \
@@ -18,10 +19,12 @@ libparcel_a_SOURCES = \
 	isrfs/parcel/ready.c \
 	isrfs/parcel/ref_slots.c isrfs/parcel/ref_slots.h \
 	isrfs/parcel/replay.c \
+	isrfs/parcel/salvage.c \
 	isrfs/parcel/segment.c isrfs/parcel/segment.h \
 	isrfs/parcel/site_log.c isrfs/parcel/site_log.h \
 	isrfs/parcel/site_log_append.c isrfs/parcel/site_log_internal.h \
 	isrfs/parcel/site_log_journal.c isrfs/parcel/site_log_repair.c \
 	isrfs/parcel/site_log_read.c isrfs/parcel/site_log_trim.c \
+	isrfs/parcel/site_log_salvage.c \
 	isrfs/parcel/site_log_scan.c isrfs/parcel/site_log_scan.h \
 	isrfs/parcel/write.c

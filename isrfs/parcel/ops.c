@@ -5,9 +5,11 @@
  *
  *   op      type u8, file id u64, and
  *   CREATE  folder u64, is folder u8, chunk size u32, name      NAME    folder u64, name
- *   UNLINK  nothing                                            ATTR    mode u16, size u64, mtime
- * u64 u32 HOLES   first u64, last u64                                CHUNK   index u64, key and id
- *   MOMENT  consistent u8 (its file id is 0)                   name    length u16, bytes */
+ *   UNLINK  nothing                     ATTR    mode u16, size u64, mtime u64 u32
+ *   HOLES   first u64, last u64         CHUNK   index u64, key and id
+ *   MOMENT  consistent u8 (its file id is 0)
+ *   BLOCKS  index u64, bytes of bitmap u16, bitmap
+ *   name    length u16, bytes */
 #include "isrfs/parcel/parcel_internal.h"
 
 #include <string.h>
@@ -110,10 +112,36 @@ int ops_encode(const struct op *op, struct buffer *out)
         return r < 0 ? r : buffer_append(out, op->ref, sizeof *op->ref);
     case OP_MOMENT:
         return r < 0 ? r : buffer_put_u8(out, op->consistent);
+    case OP_BLOCKS:
+        r = r < 0 ? r : buffer_put_u64(out, op->first);
+        r = r < 0 ? r : buffer_put_u16(out, (uint16_t)op->blocks->size);
+        return r < 0 ? r : buffer_append(out, op->blocks->bits, op->blocks->size);
     case OP_UNLINK:
         return r;
     }
     return -EINVAL;
+}
+
+struct block_set *block_set_new(const uint8_t *bits, size_t size)
+{
+    struct block_set *set = size <= BLOCK_SET_MAX ? calloc(1, sizeof *set) : NULL;
+    if (!set)
+        return NULL;
+    set->size = size;
+    memcpy(set->bits, bits, size);
+    return set;
+}
+
+static void get_blocks(struct reader *in, struct op *op)
+{
+    uint16_t size = reader_u16(in);
+    const uint8_t *bytes = size <= BLOCK_SET_MAX ? reader_bytes(in, size) : NULL;
+    if (!bytes) {
+        in->bad = true;
+        return;
+    }
+    op->blocks->size = size;
+    memcpy(op->blocks->bits, bytes, size);
 }
 
 static void get_name(struct reader *in, struct op *op)
@@ -129,7 +157,8 @@ static void get_name(struct reader *in, struct op *op)
 int ops_decode(struct reader *in, struct op *op)
 {
     struct object_ref *ref = op->ref;
-    *op = (struct op){.type = reader_u8(in), .file_id = reader_u64(in), .ref = ref};
+    *op = (struct op){
+        .type = reader_u8(in), .file_id = reader_u64(in), .ref = ref, .blocks = op->blocks};
     const uint8_t *bytes = NULL;
     switch (op->type) {
     case OP_CREATE:
@@ -160,6 +189,10 @@ int ops_decode(struct reader *in, struct op *op)
         break;
     case OP_MOMENT:
         op->consistent = reader_u8(in);
+        break;
+    case OP_BLOCKS:
+        op->first = reader_u64(in);
+        get_blocks(in, op);
         break;
     case OP_UNLINK:
         break;

@@ -8,6 +8,7 @@
  *   journal.c   changes to batches in the log         replay.c    and back
  *     ops.c       what is noted for the journal         listing.c   attributes, listing
  *   patience.c  waiting for the home                  ready.c     nodes for a commit
+ *   salvage.c   doing without what is damaged
  *
  * The locks and their order stand in parcel_internal.h. */
 #include <string.h>
@@ -90,11 +91,13 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
                                             p->buffers, config->counters)
                           : NULL;
     p->refs = ref_slots_new();
-    if (!p->cache || !p->refs)
+    p->losses = config->salvage ? losses_new() : NULL;
+    if (!p->cache || !p->refs || (config->salvage && !p->losses))
         return -ENOMEM;
     CLEANUP_CATALOG struct catalog *catalog = NULL;
     int r = catalog_load(config->store, config->codec, catalog_ref, &catalog);
     r = r < 0 ? r : build_tree(p, catalog);
+    r = r < 0 || !p->losses ? r : salvage_tree(p, catalog);
     r = r < 0 || !config->log ? r : replay_log(p);
     if (r < 0)
         return r;
@@ -123,6 +126,7 @@ void parcel_close(struct parcel *p)
         file_free(f);
     }
     ops_free(p->ops);
+    losses_free(p->losses);
     ref_slots_free(p->refs);
     chunk_cache_free(p->cache);
     chunk_buffers_free(p->buffers);

@@ -40,6 +40,10 @@ struct parcel_config {
     unsigned prefetch_chunks; /* how far to decode ahead of a sequential reader; 0: 32 */
     struct home_watch *watch; /* of the home in the stack; NULL: nobody waits for it */
     unsigned home_wait_ms;    /* how long a call waits for what is at home while that is away */
+    bool salvage; /* give up what is damaged or missing (parcel_each_loss says what) instead of
+                     failing: what was there before takes its place, or zeros */
+    const struct object_ref *base; /* with SALVAGE: the catalog that the site's changes go back to
+                                      (read while opening); may be NULL */
 };
 
 /* For home_wait_ms. Calls on volatile files wait so long in any case. */
@@ -60,6 +64,32 @@ struct parcel_attr {
  */
 int parcel_open(const struct parcel_config *config, const struct object_ref *catalog,
                 struct parcel **ret);
+/* What opening found in the log beyond CATALOG. */
+struct parcel_recovered {
+    uint64_t changes; /* to names, and runs of blocks */
+    uint64_t files;   /* that were changed */
+    uint64_t bytes;   /* that were written */
+};
+void parcel_recovered(struct parcel *p, struct parcel_recovered *ret);
+
+/* With SALVAGE: what was given up so far, ordered by file and place, until FN returns other than 0.
+ * A commit may find more. */
+struct parcel_loss {
+    const char *path; /* NULL: its name is lost as well */
+    uint64_t file_id, offset, size;
+    bool zeros; /* zeros take its place; else what was there before this site wrote */
+};
+int parcel_each_loss(struct parcel *p, int (*fn)(void *ctx, const struct parcel_loss *loss),
+                     void *ctx);
+/* How many batches of operations, and commits, are lost of which nothing more is known; and how many
+ * records of the log after its newest root are missing of which it is known what they held. */
+void parcel_lost(struct parcel *p, uint64_t *ret_operations, uint64_t *ret_records);
+
+/* Calls FN with each file that has changes beyond the opened catalog, and how many bytes. */
+int parcel_each_change(struct parcel *p,
+                       int (*fn)(void *ctx, const char *path, uint64_t file_id, uint64_t bytes),
+                       void *ctx);
+
 /* Forgets everything that was not committed. NULL is allowed. */
 void parcel_close(struct parcel *p);
 

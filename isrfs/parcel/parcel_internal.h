@@ -7,7 +7,7 @@
  * is a leaf)
  *   3. p->names    the tree of names, the table of files, reference counts
  *   4. f->lock     one file's size, times, changed chunks, holes
- *   5. p->dirty_lock, and the leaf locks inside keyring, chunk cache, log, pool
+ *   5. p->dirty_lock, and the leaf locks inside keyring, chunk cache, log, pool, losses
  * None of them is held while a store is read or written or a chunk is encoded or decoded. */
 #ifndef ISRFS_PARCEL_PARCEL_INTERNAL_H
 #define ISRFS_PARCEL_PARCEL_INTERNAL_H
@@ -21,6 +21,7 @@
 #include "isrfs/keyring/keyring.h"
 #include "isrfs/parcel/chunk_cache.h"
 #include "isrfs/parcel/holes.h"
+#include "isrfs/parcel/losses.h"
 #include "isrfs/parcel/parcel.h"
 #include "isrfs/parcel/ref_slots.h"
 
@@ -54,6 +55,7 @@ struct file {
     struct parcel *parcel;
     uint64_t file_id;
     bool is_folder, is_volatile;
+    bool recovered;      /* while opening only; it is counted */
     uint32_t chunk_size; /* 0 for a folder */
     struct keyring *keyring;
 
@@ -117,6 +119,9 @@ struct parcel {
     unsigned prefetching; /* prefetch_lock; jobs under way */
 
     _Atomic uint64_t changes;
+    uint64_t missing;                  /* while opening; records of the log that were announced */
+    struct losses *losses;             /* NULL without salvage */
+    struct parcel_recovered recovered; /* constant after opening */
 };
 
 /* parcel.c */
@@ -206,22 +211,39 @@ int dirty_complete(struct file *f, uint64_t index);
 
 /* ops.c; with p->dirty_lock NOT held, in whatever lock orders the change among others */
 
-enum op_type { OP_CREATE = 1, OP_NAME, OP_UNLINK, OP_ATTR, OP_HOLES, OP_CHUNK, OP_MOMENT };
+enum op_type {
+    OP_CREATE = 1,
+    OP_NAME,
+    OP_UNLINK,
+    OP_ATTR,
+    OP_HOLES,
+    OP_CHUNK,
+    OP_MOMENT,
+    OP_BLOCKS, /* the batch has a record of these blocks */
+};
+
+/* Some blocks of one chunk. */
+#define BLOCK_SET_MAX (CHUNK_SIZE_MAX / BLOCK_SIZE / 8) /* bytes */
+struct block_set {
+    size_t size;                 /* bytes of BITS that mean something */
+    uint8_t bits[BLOCK_SET_MAX]; /* block i is bit i % 8 of byte i / 8 */
+};
 
 /* Something that was done. Which fields mean something depends on the type. */
 struct op {
     enum op_type type;
     uint64_t file_id;
-    uint64_t first, last;   /* HOLES: FIRST to LAST - 1; CHUNK: FIRST */
-    uint64_t folder;        /* CREATE, NAME */
-    char *name;             /* CREATE, NAME; owned */
-    bool is_folder;         /* CREATE */
-    bool consistent;        /* MOMENT: nothing was running when the batch was written */
-    uint32_t chunk_size;    /* CREATE */
-    unsigned mode;          /* ATTR */
-    uint64_t size;          /* ATTR */
-    struct timespec mtime;  /* ATTR */
-    struct object_ref *ref; /* CHUNK, when it is encoded or was decoded; not owned */
+    uint64_t first, last;     /* HOLES: FIRST to LAST - 1; CHUNK, BLOCKS: FIRST */
+    uint64_t folder;          /* CREATE, NAME */
+    char *name;               /* CREATE, NAME; owned */
+    bool is_folder;           /* CREATE */
+    bool consistent;          /* MOMENT: nothing was running when the batch was written */
+    uint32_t chunk_size;      /* CREATE */
+    unsigned mode;            /* ATTR */
+    uint64_t size;            /* ATTR */
+    struct timespec mtime;    /* ATTR */
+    struct object_ref *ref;   /* CHUNK, when it is encoded or was decoded; not owned */
+    struct block_set *blocks; /* BLOCKS, likewise */
 };
 
 struct ops {
@@ -237,9 +259,12 @@ struct ops *ops_take(struct parcel *p);
 void ops_put_back(struct parcel *p, struct ops *ops);
 void ops_free(struct ops *ops);
 /* One op as bytes, and back from bytes that nobody vouches for (the name is the caller's then; REF
- * must point to room for one). 0, -ENOMEM; -EBADMSG. */
+ * and BLOCKS must point to room for one). 0, -ENOMEM; -EBADMSG. */
 int ops_encode(const struct op *op, struct buffer *out);
 int ops_decode(struct reader *in, struct op *op);
+
+/* A copy of SIZE bytes of a bitmap, at most BLOCK_SET_MAX: the caller's to free. */
+struct block_set *block_set_new(const uint8_t *bits, size_t size);
 
 /* The file's size, mode or mtime has changed. With f->lock held. */
 void file_attr_changed(struct file *f);
@@ -303,5 +328,23 @@ void journal_forget_attrs(struct parcel *p);
 
 /* Does again what the log has beyond its newest root. As parcel_open. */
 int replay_log(struct parcel *p);
+/* The chunk is that object now, which the keyring does not know. With f->lock held or as
+ * parcel_open. */
+int replay_settle(struct file *f, uint64_t index, const struct object_ref *ref);
+
+/* salvage.c; only with p->losses */
+
+/* Puts back, of the files in CATALOG, what the base has where they cannot be read. As parcel_open.
+ */
+int salvage_tree(struct parcel *p, const struct catalog *catalog);
+/* Is the object not to be had any more? 1, 0, or negative errno: nobody knows. */
+int salvage_is_gone(struct parcel *p, const struct object_id *id);
+/* Is a chunk's base, as file_base takes it, damaged or missing? No lock. */
+bool salvage_base_is_gone(struct file *f, uint64_t index, const struct object_ref *changed);
+/* Notes that all but the own blocks of a chunk are zeros now. With f->lock held. */
+int salvage_note_base(const struct dirty *d);
+/* The keyring could not be changed at INDEX for that ERROR: drops what stands in the way and notes
+ * it. 0, or ERROR if that is not it. As the flusher, frozen, no lock. */
+int salvage_node(struct file *f, uint64_t index, int error);
 
 #endif

@@ -164,6 +164,7 @@ static int append_root(struct site_log *l, const struct site_root *root, uint64_
     LOCK_SCOPE(&l->lock);
     *l->root = *root;
     l->has_root = true;
+    l->root_segment = segment_number(at.segment);
     return 0;
 }
 
@@ -226,7 +227,53 @@ static void index_clear(struct site_log *l)
     l->objects = 0;
 }
 
-/* Opening: what scanning calls for each good record, in order. */
+/* Opening. A root whose catalog was lost is no state any more: the one before it is, with all
+ * batches since. */
+static int take_root(struct site_log *l, const struct segment_record *record)
+{
+    CLEANUP_SECRET struct site_root *root = secret_alloc(sizeof *root);
+    uint64_t first;
+    int r = root ? decode_root(record->payload, record->size, root, &first) : -ENOMEM;
+    if (r < 0)
+        return r;
+    if (l->damage_count > 0 && l->has_root && index_find(l, &l->root->current.id, NULL) &&
+        !index_find(l, &root->current.id, NULL)) {
+        l->journal.lost++;
+        return 0;
+    }
+    /* a check-in says something new of the same state: batches since then still count */
+    bool same = l->has_root && object_id_equal(&l->root->current.id, &root->current.id);
+    l->has_root = true;
+    *l->root = *root;
+    l->first_needed = first;
+    if (same)
+        return 0;
+    site_log_journal_clear(l);
+    for (size_t i = 0; i < l->damage_count; i++)
+        l->damage[i].newer = false;
+    return 0;
+}
+
+static int take_damage(void *ctx, const struct log_damage *damage)
+{
+    struct site_log *l = ctx;
+    struct log_damage *all = reallocarray(l->damage, l->damage_count + 1, sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    l->damage = all;
+    l->damage[l->damage_count] = *damage;
+    l->damage[l->damage_count++].newer = true;
+    site_log_journal_gap(l);
+    return 0;
+}
+
+size_t site_log_damage(struct site_log *l, const struct log_damage **ret)
+{
+    *ret = l->damage;
+    return l->damage_count;
+}
+
+/* What scanning calls for each good record, in order. */
 static int take_record(void *ctx, struct segment *segment, const struct segment_record *record)
 {
     struct site_log *l = ctx;
@@ -241,9 +288,7 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
         memcpy(&id, record->payload, sizeof id);
         return index_add(l, &id, &at, record->size - sizeof id);
     case RECORD_ROOT:
-        l->has_root = true;
-        site_log_journal_clear(l);
-        return decode_root(record->payload, record->size, l->root, &l->first_needed);
+        return take_root(l, record);
     case RECORD_FLOOR:
         if (record->size != 8)
             return -EBADMSG;
@@ -259,17 +304,6 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
     }
 }
 
-/* Is the row of segments whole at its front? */
-static int check_first(const struct site_log *l)
-{
-    if (l->segment_count == 0 || segment_number(l->segments[0]) <= l->first_needed)
-        return 0;
-    log_error("a segment is missing in the site log: the first is number %" PRIu64
-              ", number %" PRIu64 " is needed",
-              segment_number(l->segments[0]), l->first_needed);
-    return -EBADMSG;
-}
-
 static int open_folder(struct site_log *l, const struct site_log_config *config)
 {
     int r = io_mkdir(config->dirfd, config->folder, 0700);
@@ -282,6 +316,52 @@ static int open_folder(struct site_log *l, const struct site_log_config *config)
     l->dirfd =
         openat(config->dirfd, config->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return l->dirfd < 0 ? -errno : 0;
+}
+
+/* Is the row of segments whole at its front? With SALVAGE what is missing there is damage. */
+static int check_first(struct site_log *l, bool salvage)
+{
+    if (l->segment_count == 0 || segment_number(l->segments[0]) <= l->first_needed)
+        return 0;
+    if (!salvage) {
+        log_error("a segment is missing in the site log: the first is number %" PRIu64
+                  ", number %" PRIu64 " is needed",
+                  segment_number(l->segments[0]), l->first_needed);
+        return -EBADMSG;
+    }
+    for (size_t i = 0; i < l->damage_count; i++)
+        if (l->damage[i].segment <= l->first_needed)
+            return 0; /* it is there, and told as unreadable */
+    struct log_damage damage = {.segment = l->first_needed};
+    int r = take_damage(l, &damage);
+    if (r == 0)
+        l->damage[l->damage_count - 1].newer = !l->has_root;
+    return r;
+}
+
+static int scan(struct site_log *l, const struct site_log_config *config, struct scan_result *ret)
+{
+    struct scan_visitor visitor = {take_record, take_damage, l};
+    int r = config->salvage ? site_log_salvage(&l->keys, l->dirfd, config->give_up, &visitor, ret)
+                            : site_log_scan(&l->keys, l->dirfd, &visitor, ret);
+    if (r < 0)
+        return r;
+    if (config->salvage)
+        site_log_journal_end(l);
+    else
+        site_log_journal_cut(l);
+    return 0;
+}
+
+/* When the newest segment was last written. */
+static int64_t written(struct site_log *l)
+{
+    struct stat st;
+    char name[32];
+    if (l->segment_count == 0)
+        return 0;
+    snprintf(name, sizeof name, "%016" PRIx64, segment_number(l->segments[l->segment_count - 1]));
+    return fstatat(l->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_mtim.tv_sec;
 }
 
 static void cleanup_log(struct site_log **l)
@@ -313,14 +393,13 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
     l->keys = (struct segment_keys){l->aead, config->codec, l->session_key, l->identity};
     int r = open_folder(l, config);
     struct scan_result scanned = {0};
-    r = r < 0 ? r : site_log_scan(&l->keys, l->dirfd, take_record, l, &scanned);
+    r = r < 0 ? r : scan(l, config, &scanned);
     if (r < 0)
         return r;
-    site_log_journal_cut(l);
     l->segments = scanned.segments;
     l->segment_count = scanned.count;
     l->bytes = scanned.bytes;
-    r = check_first(l);
+    r = check_first(l, config->salvage);
     if (r < 0)
         return r;
     if (found)
@@ -329,7 +408,8 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
                                          .bytes = scanned.bytes,
                                          .roots = l->has_root,
                                          .batches = l->journal.batches,
-                                         .torn_bytes = scanned.torn_bytes};
+                                         .torn_bytes = scanned.torn_bytes,
+                                         .written = written(l)};
     if (l->segment_count)
         l->flush_point = scanned.flushed;
     *ret = steal_ptr(l);
@@ -343,6 +423,7 @@ void site_log_close(struct site_log *l)
     index_clear(l);
     site_log_moved_free(l);
     free(l->journal.records);
+    free(l->damage);
     for (size_t i = 0; i < l->segment_count; i++)
         segment_free(l->segments[i]);
     for (size_t i = 0; i < l->dropped_count; i++)

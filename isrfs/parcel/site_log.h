@@ -20,6 +20,8 @@ struct site_log_config {
     const char *identity;       /* "<uuid> <nonce>": what the keys are bound to; copied */
     struct codec *codec;
     struct counters *counters;
+    bool salvage; /* read what can be read of a damaged log; site_log_damage says what cannot */
+    bool give_up; /* with SALVAGE: what cannot be read is not to be asked for again */
 };
 
 /* A state of the parcel at this site. */
@@ -37,13 +39,25 @@ struct site_log_found {
     uint64_t segments, objects, bytes, roots;
     uint64_t batches;    /* after the newest root */
     uint64_t torn_bytes; /* after the last good record of a segment, where a crash may leave them */
+    int64_t written; /* when the newest segment was last written, seconds since 1970; 0: never */
+};
+
+/* Records that were on disk, and cannot be read. */
+struct log_damage {
+    uint64_t segment, record; /* the first; the segment's file is log/<16 hexadecimal digits> */
+    uint64_t records;         /* how many; 0: the segment is not readable, and nothing says */
+    int64_t written;          /* when the segment was last written; 0: not known */
+    bool newer;               /* than the newest root: no object alone, perhaps, but a change */
 };
 
 /* Opens the log and reads what is in it. New records go to a segment of their own. -EBADMSG: a
  * record that was flushed is damaged, a segment is missing, or the session key is wrong (one line
- * is logged that says which). *FOUND may be NULL. */
+ * is logged that says which). With SALVAGE only if no segment can be read. *FOUND may be NULL. */
 int site_log_open(const struct site_log_config *config, struct site_log **ret,
                   struct site_log_found *found);
+
+/* What SALVAGE has passed over, in order; the log's. */
+size_t site_log_damage(struct site_log *l, const struct log_damage **ret);
 
 /* Closes without flushing. NULL is allowed. */
 void site_log_close(struct site_log *l);
@@ -92,8 +106,10 @@ int site_log_read_blocks(struct site_log *l, const struct log_at *at, struct buf
 
 /* Calls the functions with what the whole batches after the newest root hold, as it was found when
  * the log was opened: for each batch first its operations, then its blocks (whose DATA is not to be
- * kept), until one returns other than 0, and returns that. */
+ * kept), until one returns other than 0, and returns that. LOST (may be NULL without salvage) says
+ * that the operations of a batch are not to be had, or a commit: changes without a name. */
 struct log_replayer {
+    int (*lost)(void *ctx);
     int (*operations)(void *ctx, const void *data, size_t size);
     int (*blocks)(void *ctx, const struct log_blocks *blocks, const struct log_at *at);
     void *ctx;
@@ -122,6 +138,9 @@ int site_log_each_object(struct site_log *l, int (*fn)(void *ctx, const struct o
  */
 int site_log_cut(struct site_log *l, uint64_t *ret_boundary);
 int site_log_drop(struct site_log *l, uint64_t boundary);
+/* Is the newest root before the last cut? Then nothing can be dropped (-EAGAIN), even if nothing
+ * has changed since: a commit has to put it again. */
+bool site_log_needs_root(struct site_log *l);
 
 /* Begins anew with ROOT alone in it: for when everything that ROOT reaches is safe at home. The
  * older segments are removed once the new one is durable. */

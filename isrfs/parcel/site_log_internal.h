@@ -22,6 +22,7 @@ struct journaled {
     struct log_at at;
     uint64_t batch;
     enum record_type type;
+    bool after_gap; /* records are lost before it (or, for the last, after it) */
 };
 
 /* The batches after the newest root, as they are found while the log is opened. */
@@ -30,6 +31,8 @@ struct journal {
     size_t count, room;
     size_t whole; /* how many belong to batches whose end was seen */
     uint64_t batches;
+    bool gap;      /* records were lost since the last one that was taken */
+    uint64_t lost; /* roots whose catalog was lost */
 };
 
 /* Where the records of a segment went that was given up: those from number FIRST on. */
@@ -78,6 +81,7 @@ struct site_log {
     uint64_t bytes, objects; /* lock */
     struct site_root *root;  /* lock; secret memory */
     bool has_root;           /* lock */
+    uint64_t root_segment;   /* lock; where this process put the newest one; 0: another did */
     uint64_t batch;          /* lock; the highest number of a batch */
 
     uint64_t first_needed;    /* lock; the oldest segment that must be there */
@@ -88,7 +92,9 @@ struct site_log {
     struct segment **dropped; /* lock; closed, kept because somebody may remember them */
     size_t dropped_count;     /* lock */
 
-    struct journal journal; /* constant once the log is open */
+    struct journal journal;    /* constant once the log is open */
+    struct log_damage *damage; /* likewise; owned */
+    size_t damage_count;
 };
 
 /* Where a record is. */
@@ -128,5 +134,8 @@ int site_log_journal_take(struct site_log *l, const struct log_at *at, enum reco
 /* Forgets what was taken (a newer root has it), or what is not whole. */
 void site_log_journal_clear(struct site_log *l);
 void site_log_journal_cut(struct site_log *l);
+/* Likewise with salvage: records are lost here. And at the end, instead of cut. */
+void site_log_journal_gap(struct site_log *l);
+void site_log_journal_end(struct site_log *l);
 
 #endif

@@ -110,11 +110,47 @@ void site_log_journal_clear(struct site_log *l)
 {
     l->journal.count = l->journal.whole = 0;
     l->journal.batches = 0;
+    l->journal.gap = false;
+    l->journal.lost = 0;
 }
 
 void site_log_journal_cut(struct site_log *l)
 {
     l->journal.count = l->journal.whole;
+}
+
+void site_log_journal_gap(struct site_log *l)
+{
+    l->journal.gap = true;
+}
+
+static bool batch_has_gap(const struct journaled *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (records[i].after_gap)
+            return true;
+    return false;
+}
+
+/* The last batch has no end. If records were lost in or after it, its end may be among them: it is
+ * kept. Otherwise a crash cut it off. */
+static void end_unfinished(struct journal *j)
+{
+    size_t from = j->whole;
+    if (j->gap && j->count > from)
+        j->records[j->count - 1].after_gap = true;
+    if (!batch_has_gap(j->records + from, j->count - from)) {
+        j->count = from;
+        return;
+    }
+    j->whole = j->count;
+    j->batches++;
+}
+
+void site_log_journal_end(struct site_log *l)
+{
+    if (l->journal.count > l->journal.whole)
+        end_unfinished(&l->journal);
 }
 
 int site_log_journal_take(struct site_log *l, const struct log_at *at, enum record_type type,
@@ -125,7 +161,7 @@ int site_log_journal_take(struct site_log *l, const struct log_at *at, enum reco
         return -EBADMSG;
     uint64_t batch = get_u64(payload);
     if (j->count > j->whole && j->records[j->count - 1].batch != batch)
-        site_log_journal_cut(l);
+        end_unfinished(j);
     if (batch > l->batch)
         l->batch = batch;
     if (j->count == j->room) {
@@ -136,7 +172,8 @@ int site_log_journal_take(struct site_log *l, const struct log_at *at, enum reco
         j->records = records;
         j->room = room;
     }
-    j->records[j->count++] = (struct journaled){*at, batch, type};
+    j->records[j->count++] = (struct journaled){*at, batch, type, j->gap};
+    j->gap = false;
     if (payload[8]) {
         j->whole = j->count;
         j->batches++;
@@ -144,10 +181,22 @@ int site_log_journal_take(struct site_log *l, const struct log_at *at, enum reco
     return 0;
 }
 
+/* A batch ends with operations: if it does not, they are lost, and so are those in several records
+ * if any was lost among them. */
+static bool operations_are_lost(const struct journaled *records, size_t count)
+{
+    size_t parts = 0;
+    for (size_t i = 0; i < count; i++)
+        parts += records[i].type == RECORD_FILE;
+    return parts == 0 || (parts > 1 && batch_has_gap(records, count));
+}
+
 /* The operations of one batch, which may be cut anywhere between its records, in one piece. */
 static int replay_operations(struct site_log *l, const struct journaled *records, size_t count,
                              const struct log_replayer *replayer)
 {
+    if (replayer->lost && operations_are_lost(records, count))
+        return replayer->lost(replayer->ctx);
     CLEANUP_SECRET_BUFFER struct buffer buffer = {0};
     CLEANUP_SECRET_BUFFER struct buffer all = {0};
     for (size_t i = 0; i < count; i++) {
@@ -181,6 +230,11 @@ static int replay_blocks(struct site_log *l, const struct journaled *records, si
 int site_log_replay(struct site_log *l, const struct log_replayer *replayer)
 {
     const struct journaled *records = l->journal.records;
+    for (uint64_t i = 0; replayer->lost && i < l->journal.lost; i++) {
+        int r = replayer->lost(replayer->ctx);
+        if (r != 0)
+            return r;
+    }
     for (size_t i = 0, end; i < l->journal.count; i = end) {
         for (end = i; end < l->journal.count && records[end].batch == records[i].batch;)
             end++;

@@ -2,7 +2,8 @@
 /* Every good record says how far the log was known to be flushed when it was written. While the
  * segments are read in order, `promised` remembers for each of them the highest such number. At the
  * end each segment must have at least that many good records; what is missing beyond is the torn
- * end of a crash.
+ * end of a crash. Behind the last good record of the newest segment others are looked for, only for
+ * what they promise.
  *
  * The files and their folder are flushed once more: what could be read now must not vanish in the
  * next crash, because this process will build upon it. */
@@ -72,13 +73,13 @@ static int open_segments(const struct segment_keys *keys, int dirfd, struct scan
         struct scanned *at = &s->all[i];
         r = segment_open(keys, dirfd, at->number, &at->segment);
         /* a crash while the newest was made leaves it without a header: nothing was in it yet */
-        if (r == -EBADMSG && i + 1 == s->count) {
+        if (r == -EBADMSG && i + 1 == s->count && site_log_scan_empty(dirfd, at->number) == 1) {
             s->count--;
             char name[32];
             snprintf(name, sizeof name, "%016" PRIx64, at->number);
             return io_unlink(dirfd, name);
         }
-        if (r == -EKEYREJECTED) {
+        if (r == -EKEYREJECTED || r == -EBADMSG) {
             log_error("segment %" PRIu64
                       " of the site log does not open: its header is damaged, or "
                       "the lock server gave another session key",
@@ -109,13 +110,23 @@ static void note_promise(struct scan *s, struct flush_point flushed)
             s->all[i].promised = flushed.records;
 }
 
-struct visit {
-    int (*fn)(void *ctx, struct segment *segment, const struct segment_record *record);
-    void *ctx;
-};
+/* Behind the last good record of the newest segment may lie more: then it is damaged, not torn. (Of
+ * the others the segments after them say how long they are.) */
+static int look_behind(const struct segment_keys *keys, int dirfd, struct scan *s,
+                       struct scanned *at, uint64_t offset)
+{
+    uint64_t promised = 0;
+    if (at != &s->all[s->count - 1])
+        return 0;
+    int r = site_log_salvage_promise(keys, dirfd, at->segment, offset, at->records, &promised);
+    if (at->promised < promised)
+        at->promised = promised;
+    return r;
+}
 
-static int read_segment(const struct segment_keys *keys, struct scan *s, struct scanned *at,
-                        const struct visit *visit, struct scan_result *result)
+static int read_segment(const struct segment_keys *keys, int dirfd, struct scan *s,
+                        struct scanned *at, const struct scan_visitor *visitor,
+                        struct scan_result *result)
 {
     CLEANUP_SECRET_BUFFER struct buffer buffer = {0};
     uint64_t offset = SEGMENT_HEADER_SIZE;
@@ -128,7 +139,7 @@ static int read_segment(const struct segment_keys *keys, struct scan *s, struct 
             result->torn_bytes += SEGMENT_SIZE > offset ? SEGMENT_SIZE - offset : 0;
             break;
         }
-        r = r < 0 ? r : visit->fn(visit->ctx, at->segment, &record);
+        r = r < 0 ? r : visitor->record(visitor->ctx, at->segment, &record);
         if (r < 0)
             return r;
         note_promise(s, record.flushed);
@@ -136,7 +147,8 @@ static int read_segment(const struct segment_keys *keys, struct scan *s, struct 
         offset += segment_record_size(record.size);
     }
     result->bytes += offset;
-    return segment_flush(at->segment);
+    int r = look_behind(keys, dirfd, s, at, offset);
+    return r < 0 ? r : segment_flush(at->segment);
 }
 
 static int check_promises(const struct scan *s)
@@ -153,18 +165,28 @@ static int check_promises(const struct scan *s)
     return 0;
 }
 
-int site_log_scan(const struct segment_keys *keys, int dirfd,
-                  int (*fn)(void *ctx, struct segment *segment,
-                            const struct segment_record *record),
-                  void *ctx, struct scan_result *ret)
+int site_log_scan_empty(int dirfd, uint64_t number)
+{
+    char name[32];
+    uint8_t frame[SEGMENT_FRAME_SIZE] = {0};
+    static const uint8_t nothing[SEGMENT_FRAME_SIZE];
+    snprintf(name, sizeof name, "%016" PRIx64, number);
+    CLEANUP_CLOSE int fd = io_open_read(dirfd, name);
+    if (fd < 0)
+        return fd;
+    ssize_t n = io_pread(fd, frame, sizeof frame, SEGMENT_HEADER_SIZE);
+    return n < 0 ? (int)n : memcmp(frame, nothing, sizeof frame) == 0;
+}
+
+int site_log_scan(const struct segment_keys *keys, int dirfd, const struct scan_visitor *visitor,
+                  struct scan_result *ret)
 {
     CLEANUP(scan_free) struct scan s = {0};
-    struct visit visit = {fn, ctx};
     struct scan_result result = {0};
     int r = open_segments(keys, dirfd, &s);
     r = r < 0 ? r : io_fsync_dir(dirfd, ".");
     for (size_t i = 0; r == 0 && i < s.count; i++)
-        r = read_segment(keys, &s, &s.all[i], &visit, &result);
+        r = read_segment(keys, dirfd, &s, &s.all[i], visitor, &result);
     r = r < 0 ? r : check_promises(&s);
     if (r < 0)
         return r;

@@ -4,6 +4,7 @@
 #define ISRFS_PARCEL_SITE_LOG_SCAN_H
 
 #include "isrfs/parcel/segment.h"
+#include "isrfs/parcel/site_log.h"
 
 struct scan_result {
     struct segment **segments; /* in order; the caller's to free, and each of them */
@@ -12,12 +13,30 @@ struct scan_result {
     struct flush_point flushed; /* the end of the last segment, as read: all of it is on disk now */
 };
 
-/* Calls FN with each good record in order (its payload is valid during the call) until it returns
- * other than 0. -EBADMSG for damage (logged); what FN returned; or as the disk says. On error
- * nothing is left in RET. */
-int site_log_scan(const struct segment_keys *keys, int dirfd,
-                  int (*fn)(void *ctx, struct segment *segment,
-                            const struct segment_record *record),
-                  void *ctx, struct scan_result *ret);
+/* Calls RECORD with each good record in order (its payload is valid during the call) until it
+ * returns other than 0. -EBADMSG for damage (logged); what RECORD returned; or as the disk says. On
+ * error nothing is left in RET. */
+struct scan_visitor {
+    int (*record)(void *ctx, struct segment *segment, const struct segment_record *record);
+    int (*damage)(void *ctx, const struct log_damage *damage); /* for salvage */
+    void *ctx;
+};
+int site_log_scan(const struct segment_keys *keys, int dirfd, const struct scan_visitor *visitor,
+                  struct scan_result *ret);
+
+/* Likewise for a log that is damaged: calls also, between records, for those that are lost.
+ * -EBADMSG only if no segment can be read. With GIVE_UP a newest segment that cannot is set aside
+ * (its file gets another name), so that the log can go on with its number. */
+int site_log_salvage(const struct segment_keys *keys, int dirfd, bool give_up,
+                     const struct scan_visitor *visitor, struct scan_result *ret);
+
+/* For what lies behind the last good record of S (the next would be number RECORD at OFFSET): how
+ * many records of S are said to have been on disk by any that still opens there. 0: by none. */
+int site_log_salvage_promise(const struct segment_keys *keys, int dirfd, struct segment *s,
+                             uint64_t offset, uint64_t record, uint64_t *ret);
+
+/* Was nothing ever written to the segment's file but perhaps a part of its header? 1, 0, negative
+ * errno. */
+int site_log_scan_empty(int dirfd, uint64_t number);
 
 #endif

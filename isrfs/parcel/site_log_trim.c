@@ -23,6 +23,12 @@ int site_log_cut(struct site_log *l, uint64_t *ret_boundary)
     return 0;
 }
 
+bool site_log_needs_root(struct site_log *l)
+{
+    LOCK_SCOPE(&l->lock);
+    return l->root_segment < l->boundary;
+}
+
 static int put_floor(struct site_log *l, uint64_t boundary)
 {
     uint8_t bytes[8];
@@ -80,6 +86,8 @@ static int close_before(struct site_log *l, uint64_t boundary)
 
 int site_log_drop(struct site_log *l, uint64_t boundary)
 {
+    if (site_log_needs_root(l))
+        return -EAGAIN;
     int r = put_floor(l, boundary);
     uint64_t first;
     {

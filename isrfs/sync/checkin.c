@@ -161,9 +161,9 @@ static int refused(struct checkout *c, const struct site_root *root, int error,
 {
     take_back(c, root);
     failure_set(failure, OUTCOME_LOCKED,
-                "%s: the lock server refused the check-in: %s (this site's "
-                "changes are kept)",
-                c->source.parcel, e->text);
+                "%s: the lock server refused the check-in: %s (this site's changes are kept: isr "
+                "ci --as NEWNAME %s makes a parcel of its own of them)",
+                c->source.parcel, e->text, c->source.parcel);
     return error;
 }
 

@@ -17,6 +17,7 @@
 #include "isrfs/base/secret.h"
 #include "isrfs/store/stack.h"
 #include "isrfs/sync/checkout_lock.h"
+#include "isrfs/sync/damage.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/home.h"
 #include "isrfs/sync/seen.h"
@@ -140,10 +141,18 @@ int checkout_open_log(struct checkout *c, const uint8_t *session, struct failure
         .counters = &c->counters,
     };
     int r = site_log_open(&config, &c->log, &c->found);
+    if (r == -EBADMSG) { /* said where; what can be read is read, and damage.h says what it hurts */
+        c->damaged = config.salvage = true;
+        config.give_up = c->flags & CHECKOUT_ACCEPT_LOSS && !(c->flags & CHECKOUT_NO_LOG);
+        r = site_log_open(&config, &c->log, &c->found);
+    }
+    if (r == -EBADMSG && c->flags & CHECKOUT_NO_LOG)
+        return 0;
     if (r == -EBADMSG)
         return failure_set(failure, OUTCOME_DAMAGED,
-                           "%s: the site log in %s/log is damaged; nothing in it was touched",
-                           c->source.parcel, c->state_path);
+                           "%s: nothing in the site log in %s/log can be read: it is damaged, or "
+                           "the lock server gave another key (isr discard %s gives it up)",
+                           c->source.parcel, c->state_path, c->source.parcel);
     if (r < 0)
         return failure_set(failure, OUTCOME_FAILED, "%s: cannot open the site log in %s/log: %s",
                            c->source.parcel, c->state_path, strerror(-r));
@@ -243,12 +252,23 @@ static int open_locked(struct checkout *c, const struct site *site,
     int r = open_home(c, site, cfg, flags, failure);
     r = r < 0 ? r : checkout_lock_parcel(c, cfg, session, failure);
     r = r < 0 ? r : get_keys(c, c->base_version, failure);
-    r = r < 0 ? r : seen_check(c, cfg->epoch, flags & CHECKOUT_ACCEPT_OLDER, failure);
-    r = r < 0 ? r : checkout_open_log(c, session, failure);
+    bool pruned = r == -ENOENT && c->lost; /* the secret is in every version, the base in the log */
+    if (pruned)
+        r = get_keys(c, 0, failure);
+    if (r == 0 && !c->lost)
+        r = seen_check(c, cfg->epoch, flags & CHECKOUT_ACCEPT_OLDER, failure);
+    if (r == 0 && !c->stolen && !c->log)
+        r = checkout_open_log(c, session, failure);
     if (r < 0)
         return r;
+    if (pruned && c->log && site_log_newest_root(c->log, &c->root) < 0)
+        return failure_set(failure, OUTCOME_UNKNOWN,
+                           "%s: the version that this site's changes go back to is there no more",
+                           c->source.parcel);
     find_root(c);
+    c->salvage = c->flags & CHECKOUT_ACCEPT_LOSS;
     r = open_stack(c, failure);
+    r = r < 0 || !c->damaged ? r : damage_check(c, failure);
     r = r < 0 ? r : put_first_hold(c, failure);
     if (r == 0 && (r = write_cfg(c)) < 0)
         return failure_set(failure, OUTCOME_FAILED, "cannot write %s/parcel.cfg: %s", c->state_path,
@@ -289,6 +309,7 @@ int checkout_open(const struct site *site, const struct source *source, unsigned
     if (!c)
         return failure_set(failure, OUTCOME_FAILED, "out of memory");
     c->state_fd = c->lock_fd = -1;
+    c->flags = flags;
     pthread_mutex_init(&c->root_lock, NULL);
     pthread_cond_init(&c->root_free, NULL);
     int r = copy_source(c, source);
@@ -389,14 +410,16 @@ int checkout_forget(struct checkout *c)
             log_warning("%s: its hold at home could not be removed: %s", c->source.parcel,
                         strerror(-r));
     }
+    static const char *const files[] = {"nonce", "own", "recovered"};
     /* at once, so that half a log is never taken for a damaged one */
     int r = site_log_remove(c->state_fd, ENDED_LOG);
     r = r < 0 ? r : io_rename(c->state_fd, LOG, c->state_fd, ENDED_LOG);
     r = r == 0 || r == -ENOENT ? io_fsync_dir(c->state_fd, ".") : r;
     r = r < 0 ? r : site_log_remove(c->state_fd, ENDED_LOG);
-    if (r == 0)
-        r = io_unlink(c->state_fd, "nonce");
-    r = r == -ENOENT ? 0 : r;
+    for (size_t i = 0; r == 0 && i < sizeof files / sizeof *files; i++) {
+        r = io_unlink(c->state_fd, files[i]);
+        r = r == -ENOENT ? 0 : r;
+    }
     return r < 0 ? r : io_fsync_dir(c->state_fd, ".");
 }
 
@@ -425,11 +448,15 @@ int checkout_parcel(struct checkout *c, size_t cache_bytes, struct parcel **ret,
         .cache_bytes = cache_bytes,
         .watch = c->watch,
         .home_wait_ms = c->home_wait_ms,
+        .salvage = c->salvage,
+        .base = &c->root.base,
     };
     c->parcel_opened = true;
     int r = parcel_open(&config, &c->root.current, ret);
-    if (r == 0)
+    if (r == 0) {
+        parcel_recovered(*ret, &c->recovered);
         return 0;
+    }
     char hex[OBJECT_ID_HEX + 1];
     object_id_to_hex(&c->root.current.id, hex);
     enum outcome outcome = r == -ENOENT ? OUTCOME_DAMAGED : outcome_of(r);

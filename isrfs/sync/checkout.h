@@ -43,17 +43,21 @@ int failure_set(struct failure *f, enum outcome outcome, const char *format, ...
 enum outcome outcome_of(int error);
 
 struct checkout {
-    struct source source;   /* who and what */
-    char *state_path;       /* absolute path of this parcel's state folder; NULL when read-only */
-    int state_fd;           /* that folder, -1 when read-only */
-    int lock_fd;            /* its `lock` file, flocked by this process; -1 when read-only */
-    char uuid[33];          /* the parcel's */
-    char *src;              /* the home's URL */
-    char *nonce;            /* NULL when read-only */
-    uint64_t epoch;         /* the lock server's, when it was asked */
-    uint64_t base_version;  /* the version that was checked out (or is read) */
-    struct object_ref base; /* its catalog */
-    bool fresh;             /* this call acquired the lock (it was not held by this site before) */
+    struct source source;    /* who and what */
+    char *state_path;        /* absolute path of this parcel's state folder; NULL when read-only */
+    int state_fd;            /* that folder, -1 when read-only */
+    int lock_fd;             /* its `lock` file, flocked by this process; -1 when read-only */
+    char uuid[33];           /* the parcel's */
+    char *src;               /* the home's URL */
+    char *nonce;             /* NULL when read-only */
+    uint64_t epoch;          /* the lock server's, when it was asked */
+    uint64_t base_version;   /* the version that was checked out (or is read) */
+    struct object_ref base;  /* its catalog */
+    bool fresh;              /* this call acquired the lock (it was not held by this site before) */
+    bool lost;               /* the lock was taken from this site: nothing can be published */
+    bool stolen;             /* and with it the key to this site's log, which is not open */
+    unsigned flags;          /* of checkout_open */
+    uint64_t server_version; /* what the lock server says that it is based on; 0 if `lost` */
     struct codec *codec;
     struct pool *pool;
     struct counters counters;
@@ -61,13 +65,16 @@ struct checkout {
     bool has_recovery;            /* did the lock server give the recovery key? */
     uint8_t recovery[LOCKCLIENT_RECOVERY_SIZE];
     struct lockclient *client;
-    struct store *home;          /* the folder store at SRC */
-    struct site_log *log;        /* NULL when read-only */
-    struct home_watch *watch;    /* through which the stack reads the home; NULL without one */
-    struct store *stack;         /* log, then home */
-    struct site_log_found found; /* what opening the log found */
-    unsigned home_wait_ms;       /* for parcels; set from isr.conf, may be changed */
-    bool parcel_opened;          /* objects in the log may be in no root yet: it is not trimmed */
+    struct store *home;                /* the folder store at SRC */
+    struct site_log *log;              /* NULL when read-only */
+    struct home_watch *watch;          /* through which the stack reads the home; NULL without one */
+    struct store *stack;               /* log, then home */
+    struct site_log_found found;       /* what opening the log found */
+    unsigned home_wait_ms;             /* for parcels; set from isr.conf, may be changed */
+    bool damaged;                      /* the log is; it was opened with salvage */
+    bool salvage;                      /* for checkout_parcel: give up what is damaged or missing */
+    struct parcel_recovered recovered; /* what the last checkout_parcel found in the journal */
+    bool parcel_opened; /* objects in the log may be in no root yet: it is not trimmed */
     pthread_mutex_t root_lock;
     pthread_cond_t root_free;
     bool root_busy;            /* root_lock; the token of checkout_root_take */
@@ -84,6 +91,9 @@ enum checkout_flags {
     CHECKOUT_NO_HOME = 4,   /* the home may be offline (checkout->home is NULL then) */
     CHECKOUT_RECORDS = 8,   /* with READ_ONLY: version records are to be written at home */
     CHECKOUT_ACCEPT_OLDER = 16, /* also an older version than this site or the home has seen */
+    CHECKOUT_LOST = 64,     /* the lock may have been taken from this site (checkout->lost) */
+    CHECKOUT_ACCEPT_LOSS = 128, /* the site log may be damaged where it hurts */
+    CHECKOUT_NO_LOG = 32,      /* it may be wholly unreadable (checkout->log is NULL then) */
 };
 
 /* Checks the parcel out, or takes up what this site has checked out already (a repeat of the same

@@ -6,7 +6,9 @@
  *   held       go on
  *   published, released   the check-out has ended: remove what is left of it here, unless there is
  *                         more than was published (a request that came late): then all is kept
- *   broken     somebody took the lock away: all work is kept, nothing can be published */
+ *   broken     somebody took the lock away: all work is kept, nothing can be published
+ *
+ * What was made a parcel of its own (checkin_as.h) has ended too, whatever the server says. */
 #include "isrfs/sync/checkout_lock.h"
 
 #include <fcntl.h>
@@ -18,6 +20,7 @@
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
+#include "isrfs/sync/checkin_as.h"
 #include "isrfs/sync/server.h"
 
 #define NONCE_FILE    "nonce"
@@ -125,7 +128,7 @@ static int acquire(struct checkout *c, uint8_t *session, struct failure *failure
     int r = lockclient_acquire(c->client, parcel_name(c), c->nonce, &lock, &holder, &error);
     if (r == 0) {
         memcpy(session, lock->session, sizeof lock->session);
-        c->base_version = lock->version;
+        c->base_version = c->server_version = lock->version;
         lockclient_lock_free(lock);
         c->fresh = true;
         return 0;
@@ -188,21 +191,17 @@ static int has_more(struct checkout *c, const struct lockclient_check *check,
     return more;
 }
 
-static int ended(struct checkout *c, const struct lockclient_check *check, struct failure *failure)
+static int ended(struct checkout *c, const struct lockclient_check *check, const char *own_name,
+                 struct failure *failure)
 {
-    int r = has_more(c, check, failure);
-    if (r < 0)
-        return r;
-    if (r > 0)
-        return failure_set(failure, OUTCOME_LOCKED,
-                           "the lock on %s was given back before all was checked in: the changes "
-                           "since are kept in %s and cannot be checked in over what is there now",
-                           parcel_name(c), c->state_path);
-    r = checkout_forget(c);
+    int r = checkout_forget(c);
     if (r < 0)
         return failure_set(failure, OUTCOME_FAILED, "cannot clean %s: %s", c->state_path,
                            strerror(-r));
-    if (check->state == LOCKCLIENT_PUBLISHED)
+    if (own_name)
+        failure_set(failure, OUTCOME_DONE, "the changes to %s were checked in as the parcel %s",
+                    parcel_name(c), own_name);
+    else if (check->state == LOCKCLIENT_PUBLISHED)
         failure_set(failure, OUTCOME_DONE, "%s was checked in as version %" PRIu64, parcel_name(c),
                     check->version);
     else
@@ -210,30 +209,82 @@ static int ended(struct checkout *c, const struct lockclient_check *check, struc
     return -EALREADY;
 }
 
+/* What this check-out held is a parcel of its own by now; giving the lock back was not reached. */
+static int ended_as_own(struct checkout *c, const struct lockclient_check *check, const char *name,
+                        struct failure *failure)
+{
+    struct lockclient_error error = {0};
+    int r = check->state == LOCKCLIENT_HELD
+                ? lockclient_release(c->client, parcel_name(c), c->nonce, &error)
+                : 0;
+    if (r < 0 && r != -EKEYREVOKED)
+        return server_failure(failure, &c->source, r, &error);
+    return ended(c, check, name, failure);
+}
+
+/* The version that a nonce was made for: its second number. */
+static uint64_t nonce_base(const char *nonce)
+{
+    const char *dash = strchr(nonce, '-');
+    return dash ? strtoull(dash + 1, NULL, 10) : 0;
+}
+
+/* The lock is another's, or nobody's. */
+static int take_up_lost(struct checkout *c, const struct lockclient_check *check, uint8_t *session,
+                        struct failure *failure)
+{
+    const char *how = check->state == LOCKCLIENT_BROKEN ? "taken from this site"
+                                                        : "given back before all was checked in";
+    if (!(c->flags & CHECKOUT_LOST))
+        return failure_set(failure, OUTCOME_LOCKED,
+                           "the lock on %s was %s; the changes are kept: isr ci --as NEWNAME %s "
+                           "makes a parcel of its own of them, isr discard %s throws them away",
+                           parcel_name(c), how, parcel_name(c), parcel_name(c));
+    c->lost = true;
+    c->base_version = nonce_base(c->nonce);
+    if (check->has_session) {
+        memcpy(session, check->session, sizeof check->session);
+        return 0;
+    }
+    c->stolen = true;
+    if (c->flags & CHECKOUT_NO_LOG)
+        return 0;
+    return failure_set(failure, OUTCOME_LOCKED,
+                       "the lock on %s was taken from this site as stolen: what it wrote can be "
+                       "read nowhere any more (isr discard %s)",
+                       parcel_name(c), parcel_name(c));
+}
+
 static int take_up(struct checkout *c, const struct lockclient_parcel_cfg *cfg,
                    const struct lockclient_check *check, uint8_t *session, struct failure *failure)
 {
+    CLEANUP_FREE char *own_name = NULL;
+    int r = checkin_as_ended(c->state_fd, c->nonce, &own_name);
+    if (r < 0)
+        return failure_set(failure, outcome_of(r), "cannot read the notes in %s: %s", c->state_path,
+                           strerror(-r));
+    if (own_name)
+        return ended_as_own(c, check, own_name, failure);
     switch (check->state) {
     case LOCKCLIENT_HELD:
         memcpy(session, check->session, sizeof check->session);
-        c->base_version = check->version;
+        c->base_version = c->server_version = check->version;
         return 0;
     case LOCKCLIENT_PUBLISHED:
     case LOCKCLIENT_RELEASED:
-        return ended(c, check, failure);
-    case LOCKCLIENT_UNKNOWN: {
-        int r = acquire(c, session, failure);
+        r = has_more(c, check, failure);
+        if (r == 0)
+            return ended(c, check, NULL, failure);
+        return r < 0 ? r : take_up_lost(c, check, session, failure);
+    case LOCKCLIENT_UNKNOWN:
+        r = acquire(c, session, failure);
         if (r != -ESTALE)
             return r;
         forget_nonce(c);
         return acquire_new(c, *cfg, session, failure);
-    }
     case LOCKCLIENT_BROKEN:
     default:
-        return failure_set(failure, OUTCOME_LOCKED,
-                           "the lock on %s was taken from this site: its changes are kept in %s "
-                           "and cannot be checked in over what is there now",
-                           parcel_name(c), c->state_path);
+        return take_up_lost(c, check, session, failure);
     }
 }
 

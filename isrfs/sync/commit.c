@@ -55,10 +55,10 @@ static int commit_frozen(struct committer *m, bool consistent)
     struct checkout *c = m->checkout;
     uint64_t changes = parcel_changes(m->parcel);
     bool same = changes == m->committed;
-    if (same && (!consistent || c->root.consistent))
+    if (same && (!consistent || c->root.consistent) && !site_log_needs_root(c->log))
         return 0;
     struct site_root root = c->root;
-    root.consistent = consistent;
+    root.consistent = consistent || (same && c->root.consistent);
     int r = same ? 0 : parcel_flush(m->parcel, &root.current);
     if (r == 0)
         r = checkout_root_put(c, &root);

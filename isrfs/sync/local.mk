@@ -2,9 +2,13 @@ noinst_LIBRARIES += libsync.a
 libsync_a_SOURCES = \
 	isrfs/sync/carrier.c isrfs/sync/carrier.h \
 	isrfs/sync/checkin.c isrfs/sync/checkin.h \
+	isrfs/sync/checkin_as.c isrfs/sync/checkin_as.h \
 	isrfs/sync/checkout.c isrfs/sync/checkout.h \
 	isrfs/sync/checkout_lock.c isrfs/sync/checkout_lock.h \
+	isrfs/sync/changes.c isrfs/sync/changes.h \
 	isrfs/sync/commit.c isrfs/sync/commit.h \
+	isrfs/sync/damage.c isrfs/sync/damage.h \
+	isrfs/sync/discard.c isrfs/sync/discard.h \
 	isrfs/sync/export.c \
 	isrfs/sync/failure.c \
 	isrfs/sync/hold.c isrfs/sync/hold.h \

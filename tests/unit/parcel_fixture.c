@@ -14,7 +14,9 @@
 static int far_get(struct store *s, const struct object_id *id, struct buffer *out)
 {
     struct far_store *far = (struct far_store *)(void *)s;
-    return far->away ? -EHOSTDOWN : store_get(site_log_store(far->log), id, out);
+    if (far->away)
+        return -EHOSTDOWN;
+    return object_id_equal(id, &far->gone) ? -ENOENT : store_get(site_log_store(far->log), id, out);
 }
 
 static const struct store_ops far_ops = {.get = far_get};

@@ -13,6 +13,7 @@ struct far_store {
     struct store store; /* must be first */
     struct site_log *log;
     bool away;
+    struct object_id gone; /* it has none of that name */
 };
 
 struct fixture {

@@ -50,6 +50,11 @@ static void file_name(char out[32], uint64_t number)
     snprintf(out, 32, "%016" PRIx64, number);
 }
 
+static void hidden_name(char out[32], uint64_t number)
+{
+    snprintf(out, 32, "%016" PRIx64 ".new", number);
+}
+
 static void cleanup_segment(struct segment **s)
 {
     segment_free(*s);
@@ -82,6 +87,22 @@ int segment_remove(int dirfd, uint64_t number)
     char name[32];
     file_name(name, number);
     return io_unlink(dirfd, name);
+}
+
+int segment_remove_hidden(int dirfd, uint64_t number)
+{
+    char name[32];
+    hidden_name(name, number);
+    return io_unlink(dirfd, name);
+}
+
+int segment_show(int dirfd, uint64_t number)
+{
+    char from[32], to[32];
+    hidden_name(from, number);
+    file_name(to, number);
+    int r = io_rename(dirfd, from, dirfd, to);
+    return r < 0 ? r : io_fsync_dir(dirfd, ".");
 }
 
 uint64_t segment_number(const struct segment *s)
@@ -160,7 +181,8 @@ static int make_image(struct segment *s)
 }
 
 int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
-                   const struct segment *previous, uint64_t previous_records, struct segment **ret)
+                   const struct segment *previous, uint64_t previous_records, bool hidden,
+                   struct segment **ret)
 {
     CLEANUP(cleanup_segment) struct segment *s = segment_alloc(number);
     if (!s)
@@ -178,7 +200,10 @@ int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
     if (r < 0)
         return r;
     char name[32];
-    file_name(name, number);
+    if (hidden)
+        hidden_name(name, number);
+    else
+        file_name(name, number);
     s->fd = io_create(dirfd, name, 0, 0600);
     if (s->fd < 0)
         return s->fd;
@@ -262,6 +287,22 @@ int segment_seal(const struct segment_keys *keys, const struct segment *s, uint6
     memcpy(parts + 1, payload->parts, payload->count * sizeof *parts);
     return aead_seal_parts(keys->aead, s->key, nonce, aad, sizeof aad, parts, payload->count + 1,
                            cipher, cipher + plain_size);
+}
+
+int segment_find(const struct segment *s, uint64_t record, uint64_t *ret_offset)
+{
+    uint64_t offset = SEGMENT_HEADER_SIZE;
+    for (uint64_t i = 0; i < record; i++) {
+        uint8_t frame[SEGMENT_FRAME_SIZE];
+        ssize_t n = io_pread(s->fd, frame, sizeof frame, (off_t)offset);
+        if (n < 0)
+            return (int)n;
+        if (n != sizeof frame || get_u64(frame + 8) != i)
+            return -EBADMSG;
+        offset += SEGMENT_FRAME_SIZE + get_u32(frame) + AEAD_TAG_SIZE;
+    }
+    *ret_offset = offset;
+    return 0;
 }
 
 uint64_t segment_image_record(const struct segment *s, uint64_t offset)

@@ -49,9 +49,13 @@ struct segment; /* immutable but for what its writer keeps */
 
 /* Makes the file, its space reserved and its header and name on disk, and an empty image. PREVIOUS
  * (NULL for the first) is the one before it, of whose records the first PREVIOUS_RECORDS count;
- * they must be on disk. 0, -ENOSPC with nothing left behind, ... */
+ * they must be on disk. A HIDDEN one has no name that counts until segment_show. 0, -ENOSPC with
+ * nothing left behind, ... */
 int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
-                   const struct segment *previous, uint64_t previous_records, struct segment **ret);
+                   const struct segment *previous, uint64_t previous_records, bool hidden,
+                   struct segment **ret);
+/* Gives it its name, durably: all or nothing of what was flushed before. */
+int segment_show(int dirfd, uint64_t number);
 
 /* Opens a file that another process wrote. -EBADMSG for a file that is too short or whose header
  * was never written; -EKEYREJECTED for a header that was not made with this key (or is damaged). */
@@ -62,6 +66,8 @@ void segment_close(struct segment *s);
 bool segment_is_closed(const struct segment *s);
 /* Removes the file of that number; its segment may be open. -ENOENT if there is none. */
 int segment_remove(int dirfd, uint64_t number);
+/* Likewise for one that is hidden. */
+int segment_remove_hidden(int dirfd, uint64_t number);
 
 uint64_t segment_number(const struct segment *s);
 /* Was S made with PREVIOUS as the one before it? How many records of that one count? */
@@ -83,6 +89,9 @@ int segment_seal(const struct segment_keys *keys, const struct segment *s, uint6
                  const struct segment_payload *payload);
 /* Bytes that such a record takes. */
 uint64_t segment_record_size(size_t payload_size);
+
+/* The offset of record RECORD of the file, all before it being good. -EBADMSG. */
+int segment_find(const struct segment *s, uint64_t record, uint64_t *ret_offset);
 
 /* Bytes of the record at OFFSET of the image, whether or not it was sealed well. */
 uint64_t segment_image_record(const struct segment *s, uint64_t offset);

@@ -410,8 +410,11 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
                                          .batches = l->journal.batches,
                                          .torn_bytes = scanned.torn_bytes,
                                          .written = written(l)};
-    if (l->segment_count)
+    if (l->segment_count) {
         l->flush_point = scanned.flushed;
+        l->records = scanned.records;
+        l->offset = scanned.offset;
+    }
     *ret = steal_ptr(l);
     return 0;
 }

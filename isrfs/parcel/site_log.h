@@ -116,8 +116,9 @@ struct log_replayer {
 };
 int site_log_replay(struct site_log *l, const struct log_replayer *replayer);
 
-/* Makes everything that was appended before the call durable. After a failure the segment is given
- * up: what was not flushed before counts as lost and every later call fails with that error. */
+/* Makes everything durable that was appended before the call, or found when the log was opened. A
+ * segment that the disk fails to take is given up and its records go to a new one; an error means
+ * that this failed too, and may be tried again: nothing is forgotten. */
 int site_log_flush(struct site_log *l);
 
 /* The newest root. -ENOENT if there is none. */

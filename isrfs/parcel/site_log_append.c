@@ -160,8 +160,23 @@ int site_log_add_segment(struct site_log *l, struct segment *s)
     return 0;
 }
 
+/* With the lock held: was something read when the log was opened that nobody vouches for? */
+static bool has_tail(const struct site_log *l)
+{
+    const struct segment *last = last_segment(l);
+    return !l->writable && last &&
+           (l->flush_point.segment != segment_number(last) || l->records > l->flush_point.records);
+}
+
 int site_log_begin_segment(struct site_log *l)
 {
+    bool tail;
+    {
+        LOCK_SCOPE(&l->lock);
+        tail = has_tail(l);
+    }
+    if (tail)
+        return site_log_repair(l);
     int r = make_durable(l, false);
     if (r < 0)
         return r;
@@ -175,7 +190,7 @@ int site_log_begin_segment(struct site_log *l)
     uint64_t number = last ? segment_number(last) : 0;
     struct segment *s = NULL;
     r = segment_create(&l->keys, l->dirfd, number + 1, last,
-                       on_disk.segment == number ? on_disk.records : 0, &s);
+                       on_disk.segment == number ? on_disk.records : 0, false, &s);
     if (r < 0) {
         log_warning("no new segment of the site log: %s", strerror(-r));
         return r;
@@ -296,14 +311,15 @@ int site_log_flush(struct site_log *l)
     LOCK_SCOPE(&l->lock);
     uint64_t wanted = l->appended + l->writing;
     int r = 0;
-    while (r == 0 && l->flushed < wanted) {
+    while (r == 0 && (l->flushed < wanted || has_tail(l))) {
         if (l->flushing) {
             wait_change(l);
             continue;
         }
         flusher_enter(l);
+        bool tail = has_tail(l);
         pthread_mutex_unlock(&l->lock);
-        r = make_durable(l, true);
+        r = tail ? site_log_begin_segment(l) : make_durable(l, true);
         pthread_mutex_lock(&l->lock);
         flusher_leave(l);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a segment held when its disk failed: the records up to the last good flush stay where they
- * are; the header of the next segment says that only these count. The others are opened from the
- * image and sealed anew into the next segment, since their numbers and their key belong to the old
+/* What a segment held that is not known to be on disk: when its disk failed, or in the newest one
+ * of a process that is gone. The records up to the last good flush stay where they are; the header
+ * of the next segment says that only these count. The others are opened, from the image or the
+ * file, and sealed anew into the next segment, since their numbers and their key belong to the old
  * one. Whoever remembers where a record was is led to the new place by `moved`. */
 #include <string.h>
 
@@ -12,6 +13,7 @@
 struct repair {
     struct site_log *log;
     struct segment *old, *fresh;
+    bool image;                 /* the old one has one */
     struct flush_point on_disk; /* what every record is told */
     uint64_t first, end;        /* numbers of the old records that must move */
     uint64_t from;              /* offset of the first one */
@@ -40,6 +42,7 @@ static void start(struct repair *r)
     r->on_disk = l->flush_point;
     r->first = l->flush_point.segment == segment_number(r->old) ? l->flush_point.records : 0;
     r->end = l->records;
+    r->image = l->writable;
     r->from = l->flushed_offset;
     r->offset = SEGMENT_HEADER_SIZE;
 }
@@ -50,13 +53,21 @@ static int move_record(struct repair *r, uint64_t record, uint64_t *at, struct b
 {
     const struct segment_keys *keys = &r->log->keys;
     struct segment_record old;
-    uint64_t offset = *at;
-    *at += segment_image_record(r->old, offset);
-    if (segment_read_image(keys, r->old, offset, record, buffer, &old) < 0)
-        return 0;
+    int error;
+    if (r->image) {
+        uint64_t offset = *at;
+        *at += segment_image_record(r->old, offset);
+        if (segment_read_image(keys, r->old, offset, record, buffer, &old) < 0)
+            return 0;
+    } else {
+        error = segment_read(keys, r->old, *at, record, buffer, &old);
+        if (error < 0)
+            return error == -ENODATA ? -EBADMSG : error;
+        *at += segment_record_size(old.size);
+    }
     const struct iovec part = {(void *)(uintptr_t)old.payload, old.size};
     const struct segment_payload payload = {&part, 1, old.size};
-    int error = segment_seal(keys, r->fresh, r->offset, r->records, old.type, r->on_disk, &payload);
+    error = segment_seal(keys, r->fresh, r->offset, r->records, old.type, r->on_disk, &payload);
     if (error < 0)
         return error;
     r->moved->to[record - r->first] = (struct log_at){r->fresh, r->offset, r->records};
@@ -75,6 +86,8 @@ static int move_all(struct repair *r)
     r->moved->to = calloc(r->moved->count + 1, sizeof *r->moved->to);
     int error = r->moved->to ? 0 : -ENOMEM;
     uint64_t at = r->from;
+    if (error == 0 && !r->image)
+        error = segment_find(r->old, r->first, &at);
     for (uint64_t record = r->first; error == 0 && record < r->end; record++)
         error = move_record(r, record, &at, &buffer);
     error = error < 0 ? error : segment_write(r->fresh, SEGMENT_HEADER_SIZE, r->offset);
@@ -105,14 +118,17 @@ int site_log_repair(struct site_log *l)
     CLEANUP(repair_free) struct repair r = {.log = l};
     start(&r);
     uint64_t number = segment_number(r.old) + 1;
-    segment_remove(l->dirfd, number); /* an attempt before this one may have left it */
-    int error = segment_create(&l->keys, l->dirfd, number, r.old, r.first, &r.fresh);
+    segment_remove_hidden(l->dirfd, number); /* an attempt before this one may have left it */
+    int error = segment_create(&l->keys, l->dirfd, number, r.old, r.first, true, &r.fresh);
     if (error < 0)
         return error;
     error = move_all(&r);
+    error = error < 0 ? error : segment_show(l->dirfd, number);
     error = error < 0 ? error : finish(&r);
-    if (error < 0)
+    if (error < 0) {
+        segment_remove_hidden(l->dirfd, number);
         segment_remove(l->dirfd, number);
+    }
     return error;
 }
 

@@ -341,6 +341,7 @@ static int hand_on(const struct salvage *s, struct piece *p, const struct scan_v
     }
     result->bytes += end;
     result->flushed = (struct flush_point){p->number, next};
+    result->records = next;
     return r < 0 ? r : segment_flush(p->segment);
 }
 

@@ -5,8 +5,11 @@
  * end of a crash. Behind the last good record of the newest segment others are looked for, only for
  * what they promise.
  *
- * The files and their folder are flushed once more: what could be read now must not vanish in the
- * next crash, because this process will build upon it. */
+ * What could be read now must not vanish in the next crash, because this process will build upon
+ * it. The files and their folder are flushed once more; but after a flush that failed, in a process
+ * that is gone, the kernel may show what never comes to the disk and call the next flush good. So
+ * of the last segment only what was promised counts as being on disk, and whoever appends moves the
+ * rest (site_log_repair.c). */
 #include "isrfs/parcel/site_log_scan.h"
 
 #include <inttypes.h>
@@ -20,6 +23,7 @@
 struct scanned {
     uint64_t number;
     struct segment *segment;
+    uint64_t offset;   /* behind the good ones */
     uint64_t records;  /* good ones, from the front */
     uint64_t promised; /* that must be good */
     uint64_t limit;    /* no more than these count: the next segment says so */
@@ -147,6 +151,7 @@ static int read_segment(const struct segment_keys *keys, int dirfd, struct scan 
         offset += segment_record_size(record.size);
     }
     result->bytes += offset;
+    at->offset = offset;
     int r = look_behind(keys, dirfd, s, at, offset);
     return r < 0 ? r : segment_flush(at->segment);
 }
@@ -195,7 +200,9 @@ int site_log_scan(const struct segment_keys *keys, int dirfd, const struct scan_
         return -ENOMEM;
     for (size_t i = 0; i < s.count; i++) {
         result.segments[i] = steal_ptr(s.all[i].segment);
-        result.flushed = (struct flush_point){s.all[i].number, s.all[i].records};
+        result.flushed = (struct flush_point){s.all[i].number, s.all[i].promised};
+        result.records = s.all[i].records;
+        result.offset = s.all[i].offset;
     }
     result.count = s.count;
     *ret = result;

@@ -10,7 +10,8 @@ struct scan_result {
     struct segment **segments; /* in order; the caller's to free, and each of them */
     size_t count;
     uint64_t bytes, torn_bytes;
-    struct flush_point flushed; /* the end of the last segment, as read: all of it is on disk now */
+    struct flush_point flushed; /* of the last segment: what is known to be on disk */
+    uint64_t records, offset;   /* of the last segment: the end of what could be read */
 };
 
 /* Calls RECORD with each good record in order (its payload is valid during the call) until it

@@ -69,6 +69,8 @@ WRAP(io_fsync_dir, (int dirfd, const char *path), (dirfd, path))
 WRAP(io_allocate, (int fd, off_t size), (fd, size))
 WRAP(io_mkdir, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
 WRAP(io_create, (int dirfd, const char *path, int flags, mode_t mode), (dirfd, path, flags, mode))
+WRAP(io_rename, (int from_dirfd, const char *from, int to_dirfd, const char *to),
+     (from_dirfd, from, to_dirfd, to))
 WRAP(io_unlink, (int dirfd, const char *path), (dirfd, path))
 
 /* --- the workload, on a parcel and on a model

@@ -43,8 +43,8 @@ static void check_read(struct world *w, unsigned file, uint64_t offset, uint8_t 
     ssize_t n = parcel_read(w->parcel, w->ids[file], data, size, offset);
     atomic_fetch_add(n < 0 ? &w->failed_reads : &w->reads, 1);
     if (n < 0) {
-        if (n != -EIO)
-            world_wrong(w, "a read fails in another way than EIO", offset, (int)n);
+        if (n != -EIO && n != -EHOSTDOWN)
+            world_wrong(w, "a read fails in a way of its own", offset, (int)n);
         return;
     }
     uint64_t left = offset < file_size ? file_size - offset : 0, at = offset;
@@ -70,8 +70,8 @@ static void note_change(struct world *w, unsigned file, uint64_t offset, const u
     uint64_t size = after;
     if (r < 0) {
         atomic_fetch_add(&w->failed_writes, 1);
-        if (r != -EIO)
-            world_wrong(w, "a change fails in another way than EIO", offset, r);
+        if (r != -EIO && r != -EHOSTDOWN)
+            world_wrong(w, "a change fails in a way of its own", offset, r);
         size = before < after ? size_now(w, file) : before;
         if (before < after && (size < before || size > after))
             world_wrong(w, "a change that failed leaves a size that never was", size, r);

@@ -51,6 +51,7 @@ SHELL_TESTS += \
 	tests/unknown-parcel-is-said.sh \
 	tests/verify-finds-damage.sh \
 	tests/wrong-arguments-are-usage-errors.sh \
+	tests/writes-go-on-while-the-home-hangs.sh \
 	tests/wrong-secret-opens-nothing.sh
 
 # Checks of the source tree itself: quick, and run again by scripts/check's distcheck.

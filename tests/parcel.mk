@@ -1,8 +1,11 @@
 # The site log and open parcels.
-check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal
-UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal
+check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
+	tests/unit/test_leftover
+UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
+	tests/unit/test_leftover
 
-parcel_fixture = tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h
+parcel_fixture = tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h \
+	tests/unit/memory_store.c tests/unit/memory_store.h
 parcel_test_libs = libparcel.a libkeyring.a libstore.a libcodec.a libbase.a $(JANSSON_LIBS) \
 	$(ZSTD_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_site_log_SOURCES = tests/unit/test_site_log.c
@@ -11,6 +14,8 @@ tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c $(parcel_fixture)
 tests_unit_test_parcel_LDADD = $(parcel_test_libs)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(parcel_fixture)
 tests_unit_test_journal_LDADD = $(parcel_test_libs)
+tests_unit_test_leftover_SOURCES = tests/unit/test_leftover.c $(parcel_fixture)
+tests_unit_test_leftover_LDADD = $(parcel_test_libs)
 
 # The disk is made to fail, and the process to die, where the log asks it to write.
 check_PROGRAMS += tests/unit/test_crash

@@ -146,6 +146,24 @@ static void each_help(void *arg)
         pthread_cond_signal(&e->done);
 }
 
+/* Takes helpers back that no worker has come to: all workers may be held by something slow. Their
+ * number. */
+static unsigned withdraw(struct pool *p, const struct each *e)
+{
+    LOCK_SCOPE(&p->lock);
+    size_t kept = 0;
+    for (size_t i = 0; i < p->used; i++) {
+        const struct job job = p->ring[(p->head + i) % p->room];
+        if (job.fn != each_help || job.arg != e)
+            p->ring[(p->head + kept++) % p->room] = job;
+    }
+    unsigned taken = (unsigned)(p->used - kept);
+    p->used = kept;
+    if (taken > 0)
+        pthread_cond_broadcast(&p->not_full);
+    return taken;
+}
+
 int pool_each(struct pool *p, size_t count, int (*fn)(void *ctx, size_t i), void *ctx)
 {
     struct each e = {.fn = fn, .ctx = ctx, .count = count};
@@ -163,7 +181,9 @@ int pool_each(struct pool *p, size_t count, int (*fn)(void *ctx, size_t i), void
         }
     }
     each_run(&e);
+    unsigned idle = p ? withdraw(p, &e) : 0;
     pthread_mutex_lock(&e.lock);
+    e.helpers -= idle;
     while (e.helpers > 0)
         pthread_cond_wait(&e.done, &e.lock);
     pthread_mutex_unlock(&e.lock);

@@ -6,6 +6,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/commands.h"
 #include "isrfs/cmd/daemon.h"
+#include "isrfs/sync/recover.h"
 
 static void print(const struct source *source, bool changed, uint64_t version)
 {
@@ -57,6 +58,8 @@ static int here(const struct cmd *c, const struct source *source, const char *co
     if (status || !checkout)
         return status;
     struct failure failure = {0};
+    if (recover(checkout, &failure) < 0)
+        return cmd_fail(c, &failure);
     struct checkin_result result;
     struct cmd_progress progress;
     cmd_progress_start(&progress);

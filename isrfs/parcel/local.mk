@@ -1,10 +1,12 @@
 noinst_LIBRARIES += libparcel.a
 libparcel_a_SOURCES = \
+	isrfs/parcel/blocks.c \
 	isrfs/parcel/catalog.c isrfs/parcel/catalog.h \
 	isrfs/parcel/catalog_json.c isrfs/parcel/catalog_json.h \
 	isrfs/parcel/chunk_buffers.c isrfs/parcel/chunk_buffers.h \
 	isrfs/parcel/chunk_cache.c isrfs/parcel/chunk_cache.h \
 	isrfs/parcel/dirty.c \
+	isrfs/parcel/fetch.c \
 	isrfs/parcel/flush.c \
 	isrfs/parcel/holes.c isrfs/parcel/holes.h \
 	isrfs/parcel/journal.c \
@@ -16,6 +18,7 @@ libparcel_a_SOURCES = \
 	isrfs/parcel/read.c \
 	isrfs/parcel/ref_slots.c isrfs/parcel/ref_slots.h \
 	isrfs/parcel/replay.c \
+	isrfs/parcel/save.c \
 	isrfs/parcel/segment.c isrfs/parcel/segment.h \
 	isrfs/parcel/site_log.c isrfs/parcel/site_log.h \
 	isrfs/parcel/site_log_append.c isrfs/parcel/site_log_internal.h \

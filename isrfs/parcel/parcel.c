@@ -7,6 +7,8 @@
  *   flush.c     changed chunks to objects in the log  prefetch.c  decoding ahead
  *   journal.c   changes to batches in the log         replay.c    and back
  *   ops.c       what is noted for the journal         listing.c   attributes, listing
+ *   save.c      keyrings and catalog of a commit      fetch.c     what a commit will need
+ *   blocks.c    changed blocks as records
  *
  * The locks and their order stand in parcel_internal.h. */
 #include <string.h>
@@ -105,6 +107,7 @@ void parcel_close(struct parcel *p)
 {
     if (!p)
         return;
+    fetch_end(p);
     prefetch_drain(p);
     struct file *f, *next;
     HASH_ITER(hh_id, p->files, f, next)

@@ -133,16 +133,20 @@ int parcel_journal(struct parcel *p, bool consistent);
 bool parcel_is_consistent(struct parcel *p);
 
 /* Encodes most of what is changed in memory into the log, so that a commit that follows has little
- * to do. */
-int parcel_settle(struct parcel *p);
+ * to do. With FETCH also what the home is needed for, which is waited for without holding anybody
+ * up; it fails if something cannot be had. */
+int parcel_settle(struct parcel *p, bool fetch);
 
 /* For a commit (sync/commit.h, which is the only caller): freeze waits until no change is under way
  * and holds back new ones; flush turns every changed chunk into objects in the log, saves the
- * keyrings and gives the catalog that names them, also in the log; committed says that a root names
- * it in the log; thaw lets changes go on. */
+ * keyrings and the catalog that names them, also in the log, and says in ROOT what it is (current,
+ * contains, partial); committed says that this root is in the log; thaw lets changes go on.
+ *
+ * Without WAIT nothing is fetched: what cannot be taken stays in the log as a batch of its own,
+ * which the root ends (partial). Between flush and the root no batch may be written. */
 void parcel_freeze(struct parcel *p);
 void parcel_thaw(struct parcel *p);
-int parcel_flush(struct parcel *p, struct object_ref *ret_catalog);
+int parcel_flush(struct parcel *p, bool wait, struct site_root *root);
 void parcel_committed(struct parcel *p);
 
 /* Is there a file that was removed and is still open? Such a file is in no commit. */

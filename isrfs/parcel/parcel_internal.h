@@ -79,6 +79,21 @@ struct file {
     unsigned read_streak;               /* lock; reads in a row that went on where the last ended */
 };
 
+/* A chunk that a commit will need the base of. */
+struct wanted_base {
+    uint64_t file_id, index;
+};
+
+#define FETCH_RING 256u
+
+/* See fetch.c. */
+struct fetcher {
+    struct wanted_base ring[FETCH_RING];
+    unsigned head, used;
+    bool running, ending;
+    time_t resume; /* monotonic seconds; nothing is fetched before */
+};
+
 struct parcel {
     struct parcel_config config;
     struct chunk_buffers *buffers;
@@ -114,7 +129,8 @@ struct parcel {
 
     pthread_mutex_t prefetch_lock;
     pthread_cond_t prefetch_done;
-    unsigned prefetching; /* prefetch_lock; jobs under way */
+    unsigned prefetching;   /* prefetch_lock; jobs under way */
+    struct fetcher fetcher; /* prefetch_lock */
 
     _Atomic uint64_t changes;
 };
@@ -259,6 +275,13 @@ void prefetch_note(struct file *f, uint64_t first, uint64_t last);
 /* Waits until no job is under way. */
 void prefetch_drain(struct parcel *p);
 
+/* fetch.c */
+
+/* Says that a part of that chunk was written. No lock may be held. */
+void fetch_note(struct file *f, uint64_t index);
+/* From now on nothing is begun. */
+void fetch_end(struct parcel *p);
+
 /* flush.c */
 
 /* The token of the flusher. */
@@ -267,9 +290,28 @@ void flush_token_give(struct parcel *p);
 /* Before a write: makes room among the changed chunks. 0 or why there is none. No lock, not in the
  * gate. */
 int flush_make_room(struct parcel *p);
+/* As the flusher: encodes all changed chunks; without WAIT only those that need nothing from the
+ * home. */
+int flush_all(struct parcel *p, bool wait);
+/* Fetches what a changed chunk (LOADED: if it has data in memory) and its commit need. No lock, not
+ * the token. As store_get; nothing is logged. */
+int flush_fetch(struct file *f, uint64_t index, bool loaded);
+/* Puts an object into the log: for keyring_save, with the parcel as CTX. */
+int flush_put_object(void *ctx, const struct object_id *id, const void *object, size_t size);
 /* Encodes a busy, complete chunk into the log and settles it; ends its being busy. As the flusher,
  * no lock. 0, 1 if it is a hole now, negative errno. */
 int flush_encode(struct file *f, uint64_t index);
+
+/* save.c */
+
+/* Fetches the nodes that a commit needs. No lock, not the token. */
+int save_fetch(struct parcel *p);
+
+/* blocks.c */
+
+/* Puts the blocks of a chunk that are not in the log (or ALL of its own), which must be in memory,
+ * into BATCH. As the flusher; the chunk is busy or the parcel frozen. No lock. */
+int blocks_put(struct file *f, uint64_t index, uint64_t batch, bool all);
 
 /* journal.c */
 

@@ -18,7 +18,7 @@
 #include "isrfs/parcel/site_log_internal.h"
 #include "isrfs/parcel/site_log_scan.h"
 
-#define ROOT_SIZE (8 + 8 + 3 * sizeof(struct object_ref) + 1)
+#define ROOT_SIZE (8 + 8 + 3 * sizeof(struct object_ref) + 1 + 8)
 
 static struct site_log *from_store(struct store *s)
 {
@@ -132,13 +132,14 @@ static void encode_root(const struct site_root *root, uint64_t first_segment,
     const struct object_ref *refs[] = {&root->base, &root->current, &root->publishing};
     for (size_t i = 0; i < 3; i++, at += sizeof(struct object_ref))
         memcpy(at, refs[i], sizeof(struct object_ref));
-    *at = (uint8_t)(root->consistent | root->publishing_consistent << 1);
+    *at = (uint8_t)(root->consistent | root->publishing_consistent << 1 | root->partial << 2);
+    put_u64(at + 1, root->contains);
 }
 
 static int decode_root(const uint8_t *in, size_t size, struct site_root *root,
                        uint64_t *first_segment)
 {
-    if (size != ROOT_SIZE || in[ROOT_SIZE - 1] > 3)
+    if (size != ROOT_SIZE || in[ROOT_SIZE - 9] > 7)
         return -EBADMSG;
     *first_segment = get_u64(in);
     root->base_version = get_u64(in + 8);
@@ -147,7 +148,9 @@ static int decode_root(const uint8_t *in, size_t size, struct site_root *root,
     for (size_t i = 0; i < 3; i++, at += sizeof(struct object_ref))
         memcpy(refs[i], at, sizeof(struct object_ref));
     root->consistent = *at & 1;
-    root->publishing_consistent = *at >> 1;
+    root->publishing_consistent = *at >> 1 & 1;
+    root->partial = *at >> 2;
+    root->contains = get_u64(at + 1);
     return 0;
 }
 
@@ -232,6 +235,7 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
     struct site_log *l = ctx;
     struct log_at at = {segment, record->offset, record->record};
     struct object_id id;
+    int r;
     switch (record->type) {
     case RECORD_PADDING:
         return 0;
@@ -242,8 +246,8 @@ static int take_record(void *ctx, struct segment *segment, const struct segment_
         return index_add(l, &id, &at, record->size - sizeof id);
     case RECORD_ROOT:
         l->has_root = true;
-        site_log_journal_clear(l);
-        return decode_root(record->payload, record->size, l->root, &l->first_needed);
+        r = decode_root(record->payload, record->size, l->root, &l->first_needed);
+        return r < 0 ? r : site_log_journal_root(l, l->root);
     case RECORD_FLOOR:
         if (record->size != 8)
             return -EBADMSG;

@@ -24,7 +24,7 @@ struct journaled {
     enum record_type type;
 };
 
-/* The batches after the newest root, as they are found while the log is opened. */
+/* The batches that the newest root does not contain, as they are found while the log is opened. */
 struct journal {
     struct journaled *records; /* owned */
     size_t count, room;
@@ -125,8 +125,9 @@ int site_log_add_segment(struct site_log *l, struct segment *s);
 /* While the log is opened: takes a record of operations or blocks. -EBADMSG. */
 int site_log_journal_take(struct site_log *l, const struct log_at *at, enum record_type type,
                           const uint8_t *payload, size_t size);
-/* Forgets what was taken (a newer root has it), or what is not whole. */
-void site_log_journal_clear(struct site_log *l);
+/* Likewise a root: forgets what it contains. -EBADMSG. */
+int site_log_journal_root(struct site_log *l, const struct site_root *root);
+/* Forgets what is not whole. */
 void site_log_journal_cut(struct site_log *l);
 
 #endif

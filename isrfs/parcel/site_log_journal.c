@@ -3,6 +3,10 @@
  * whether it is the last. Numbers only grow, also over processes, so that a batch that a crash cut
  * off is never taken together with records that came later.
  *
+ * A root says which batches it contains, for it may be written long after its commit (a check-in
+ * names what it publishes), when there are newer ones already. A partial root is the end of the
+ * batch before it: with one of them the other counts, or none does.
+ *
  *   head       batch u64, end u8
  *   operations head, bytes
  *   blocks     head, file id u64, chunk index u64, bytes of bitmap u16, bitmap, the blocks */
@@ -21,6 +25,12 @@ uint64_t site_log_begin_batch(struct site_log *l)
 {
     LOCK_SCOPE(&l->lock);
     return ++l->batch;
+}
+
+uint64_t site_log_last_batch(struct site_log *l)
+{
+    LOCK_SCOPE(&l->lock);
+    return l->batch;
 }
 
 int site_log_put_operations(struct site_log *l, uint64_t batch, bool end, const void *data,
@@ -106,15 +116,34 @@ int site_log_read_blocks(struct site_log *l, const struct log_at *at, struct buf
     return r < 0 ? r : parse_blocks(record.payload, record.size, ret);
 }
 
-void site_log_journal_clear(struct site_log *l)
-{
-    l->journal.count = l->journal.whole = 0;
-    l->journal.batches = 0;
-}
-
 void site_log_journal_cut(struct site_log *l)
 {
     l->journal.count = l->journal.whole;
+}
+
+int site_log_journal_root(struct site_log *l, const struct site_root *root)
+{
+    struct journal *j = &l->journal;
+    uint64_t ended = root->partial ? root->contains + 1 : 0;
+    size_t kept = 0, whole = 0;
+    bool found = false;
+    if (root->contains > l->batch)
+        l->batch = root->contains;
+    j->batches = 0;
+    for (size_t i = 0; i < j->count; i++) {
+        const struct journaled at = j->records[i];
+        bool is_ended = ended && at.batch == ended;
+        found |= is_ended;
+        if (at.batch <= root->contains || (i >= j->whole && !is_ended))
+            continue;
+        if (kept == 0 || j->records[kept - 1].batch != at.batch)
+            j->batches++;
+        j->records[kept++] = at;
+        whole = kept;
+    }
+    j->count = kept;
+    j->whole = whole;
+    return ended && !found ? -EBADMSG : 0;
 }
 
 int site_log_journal_take(struct site_log *l, const struct log_at *at, enum record_type type,

@@ -41,19 +41,38 @@ static void touch(struct file *f)
     atomic_fetch_add(&f->parcel->changes, 1);
 }
 
+/* A write that reaches the end of the file covers its last block: nothing but zeros lies beyond.
+ * With the lock held. */
+static int write_to_end(struct file *f, uint64_t offset, const uint8_t *data, size_t size)
+{
+    size_t at = offset % f->chunk_size, rest = (at + size) % BLOCK_SIZE;
+    uint64_t index = offset / f->chunk_size;
+    if (rest == 0 || offset + size < f->size)
+        return write_piece(f, index, at, data, size);
+    size_t whole = size - (rest < size ? rest : size);
+    int r = whole ? write_piece(f, index, at, data, whole) : 0;
+    uint8_t last[BLOCK_SIZE] = {0};
+    size_t from = rest - (size - whole); /* within the last block */
+    memcpy(last + from, data + whole, size - whole);
+    return r < 0 ? r : write_piece(f, index, at + whole, last + from, BLOCK_SIZE - from);
+}
+
 static int write_range(struct file *f, const uint8_t *data, size_t size, uint64_t offset)
 {
     for (size_t done = 0; done < size;) {
         size_t at = (offset + done) % f->chunk_size;
         size_t part = f->chunk_size - at < size - done ? f->chunk_size - at : size - done;
-        LOCK_SCOPE(&f->lock);
-        int r = write_piece(f, (offset + done) / f->chunk_size, at, data + done, part);
-        if (r < 0)
-            return r;
+        {
+            LOCK_SCOPE(&f->lock);
+            int r = write_to_end(f, offset + done, data + done, part);
+            if (r < 0)
+                return r;
+            if (offset + done + part > f->size)
+                f->size = offset + done + part;
+            touch(f);
+        }
+        fetch_note(f, (offset + done) / f->chunk_size);
         done += part;
-        if (offset + done > f->size)
-            f->size = offset + done;
-        touch(f);
     }
     return 0;
 }

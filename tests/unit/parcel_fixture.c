@@ -10,11 +10,16 @@
 #include <cmocka.h>
 
 #include "isrfs/base/io.h"
+#include "isrfs/parcel/parcel_internal.h"
+#include "tests/unit/memory_store.h"
 
 static int far_get(struct store *s, const struct object_id *id, struct buffer *out)
 {
     struct far_store *far = (struct far_store *)(void *)s;
-    return far->away ? -EHOSTDOWN : store_get(site_log_store(far->log), id, out);
+    int r = store_get(site_log_store(far->log), id, out);
+    if (r != -ENOENT)
+        return r;
+    return far->away ? -EHOSTDOWN : store_get(far->home, id, out);
 }
 
 static const struct store_ops far_ops = {.get = far_get};
@@ -33,6 +38,7 @@ void fixture_open(struct fixture *f)
     f->far = (struct far_store){
         .store = {.ops = &far_ops, .name = "far", .codec = f->codec, .checked = true},
         .log = f->log,
+        .home = f->home,
     };
     struct parcel_config config = {
         .codec = f->codec,
@@ -57,18 +63,50 @@ void fixture_open(struct fixture *f)
     assert_int_equal(parcel_open(&config, &f->catalog, &f->parcel), 0);
 }
 
-void fixture_commit(struct fixture *f)
+static bool commit(struct fixture *f, bool wait)
 {
     parcel_freeze(f->parcel);
-    assert_int_equal(parcel_flush(f->parcel, &f->catalog), 0);
-    struct site_root root = {.current = f->catalog};
+    struct site_root root = {0};
+    assert_int_equal(parcel_flush(f->parcel, wait, &root), 0);
     assert_int_equal(site_log_put_root(f->log, &root), 0);
     parcel_committed(f->parcel);
     parcel_thaw(f->parcel);
+    f->catalog = root.current;
     assert_int_equal(site_log_flush(f->log), 0);
+    return root.partial;
 }
 
-/* As an fsync. */
+void fixture_commit(struct fixture *f)
+{
+    assert_false(commit(f, true));
+}
+
+bool fixture_tidy(struct fixture *f)
+{
+    return commit(f, false);
+}
+
+static int carry(void *ctx, const struct object_id *id)
+{
+    struct fixture *f = ctx;
+    struct buffer object = {0};
+    int r = store_get(site_log_store(f->log), id, &object);
+    r = r < 0 ? r : store_put(f->home, id, object.data, object.size);
+    buffer_free(&object);
+    return r;
+}
+
+void fixture_send_home(struct fixture *f)
+{
+    fixture_commit(f);
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(site_log_each_object(f->log, carry, f), 0);
+    struct site_root root = {.current = f->catalog, .contains = site_log_last_batch(f->log)};
+    assert_int_equal(site_log_restart(f->log, &root), 0);
+    fixture_reopen(f);
+}
+
 void fixture_keep(struct fixture *f)
 {
     assert_int_equal(parcel_journal(f->parcel, false), 0);
@@ -97,6 +135,7 @@ int fixture_setup(void **state)
     struct codec_settings settings = {.method = CODEC_ZSTD};
     f->codec = codec_new(&settings);
     f->pool = pool_new(2, 64);
+    f->home = memory_store_new(f->codec);
     f->secret.bytes[0] = 3;
     f->dirty_bytes = 1 << 20;
     f->random = 20040601;
@@ -112,11 +151,17 @@ int fixture_teardown(void **state)
     if (f->parcel)
         fixture_close(f);
     pool_free(f->pool);
+    store_free(f->home);
     codec_free(f->codec);
     close(f->dirfd);
     io_remove_tree(AT_FDCWD, f->path);
     free(f);
     return 0;
+}
+
+void fixture_drain(struct fixture *f)
+{
+    prefetch_drain(f->parcel);
 }
 
 uint64_t fixture_make(struct fixture *f, const char *name)

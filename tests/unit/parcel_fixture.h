@@ -8,10 +8,11 @@
 
 #define CHUNK CHUNK_SIZE_DEFAULT
 
-/* The log as the parcel's store, which can be away. */
+/* The parcel's stores: the log, and a home that can be away. */
 struct far_store {
     struct store store; /* must be first */
     struct site_log *log;
+    struct store *home;
     bool away;
 };
 
@@ -21,6 +22,7 @@ struct fixture {
     int dirfd;
     struct codec *codec;
     struct pool *pool;
+    struct store *home; /* in memory */
     struct object_secret secret;
     struct site_log *log;
     struct counters counters;
@@ -42,6 +44,14 @@ void fixture_reopen(struct fixture *f);
 /* As an unmount, and as an fsync. */
 void fixture_commit(struct fixture *f);
 void fixture_keep(struct fixture *f);
+/* A commit of what needs nothing from afar: was anything left over? */
+bool fixture_tidy(struct fixture *f);
+
+/* As a check-in and a check-out: everything is at home, and nothing in the log. */
+void fixture_send_home(struct fixture *f);
+
+/* Waits until nothing is being fetched for what was written. */
+void fixture_drain(struct fixture *f);
 
 /* A new file at the root: its id. */
 uint64_t fixture_make(struct fixture *f, const char *name);

@@ -95,8 +95,7 @@ static void writing_goes_on_while_the_home_is_away(void **state)
     memset(data, 1, CHUNK);
     for (uint64_t i = 0; i < CHUNKS; i++)
         assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
-    fixture_commit(f);
-    fixture_reopen(f);
+    fixture_send_home(f);
     f->far.away = true;
     memset(block, 2, sizeof block);
     for (uint64_t i = 0; i < CHUNKS; i++) /* five times what memory may hold */
@@ -111,9 +110,9 @@ static void writing_goes_on_while_the_home_is_away(void **state)
         assert_int_equal(block[77], 2);
         assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK), -EIO);
     }
-    struct object_ref unused;
+    struct site_root unused = {0};
     parcel_freeze(f->parcel);
-    assert_true(parcel_flush(f->parcel, &unused) < 0);
+    assert_true(parcel_flush(f->parcel, true, &unused) < 0);
     parcel_thaw(f->parcel);
     memset(block, 3, sizeof block);
     assert_int_equal(parcel_write(f->parcel, id, block, 4096, 12288), 4096);

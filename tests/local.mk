@@ -20,6 +20,7 @@ SHELL_TESTS += \
 	tests/export-equals-import.sh \
 	tests/files-and-folders-travel.sh \
 	tests/fusermount-returns-and-daemon-checks-in.sh \
+	tests/full-disk-refuses-no-write-to-memory.sh \
 	tests/guest-suspends-here-resumes-there.sh \
 	tests/history-names-each-version.sh \
 	tests/home-that-cannot-be-written-is-said-at-check-out.sh \
@@ -32,6 +33,7 @@ SHELL_TESTS += \
 	tests/kill-9-keeps-what-fsync-promised.sh \
 	tests/long-log-is-brought-home-while-mounted.sh \
 	tests/many-small-commits-add-up.sh \
+	tests/memory-and-disk-are-never-of-two-moments.sh \
 	tests/mount-by-mount-8-and-fstab.sh \
 	tests/mount-needs-the-lock.sh \
 	tests/mountpoint-must-be-an-empty-folder.sh \

@@ -1,8 +1,8 @@
 # The site log and open parcels.
 check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
-	tests/unit/test_leftover
+	tests/unit/test_leftover tests/unit/test_volatile
 UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
-	tests/unit/test_leftover
+	tests/unit/test_leftover tests/unit/test_volatile
 
 parcel_fixture = tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h \
 	tests/unit/memory_store.c tests/unit/memory_store.h
@@ -16,6 +16,8 @@ tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(parcel_fixture)
 tests_unit_test_journal_LDADD = $(parcel_test_libs)
 tests_unit_test_leftover_SOURCES = tests/unit/test_leftover.c $(parcel_fixture)
 tests_unit_test_leftover_LDADD = $(parcel_test_libs)
+tests_unit_test_volatile_SOURCES = tests/unit/test_volatile.c $(parcel_fixture)
+tests_unit_test_volatile_LDADD = $(parcel_test_libs)
 
 # The disk is made to fail, and the process to die, where the log asks it to write.
 check_PROGRAMS += tests/unit/test_crash
@@ -25,3 +27,7 @@ tests_unit_test_crash_LDADD = $(parcel_test_libs)
 tests_unit_test_crash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_pwrite -Wl,--wrap=io_fsync \
 	-Wl,--wrap=io_fdatasync -Wl,--wrap=io_fsync_dir -Wl,--wrap=io_allocate -Wl,--wrap=io_mkdir \
 	-Wl,--wrap=io_create -Wl,--wrap=io_unlink
+
+# What maps a file and writes to it, for the shell tests.
+check_PROGRAMS += tests/unit/mapped_writer
+tests_unit_mapped_writer_SOURCES = tests/unit/mapped_writer.c

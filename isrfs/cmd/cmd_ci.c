@@ -26,7 +26,8 @@ static int refuse_mounted(const struct cmd *c, const struct source *source)
 static int confirm_crashed(const struct cmd *c, const struct checkout *checkout)
 {
     const struct site_root *root = &checkout->root;
-    if (root->consistent || object_id_equal(&root->current.id, &root->base.id) ||
+    if (root->consistent || checkout->disk_only ||
+        object_id_equal(&root->current.id, &root->base.id) ||
         cmd_confirm(c, "The last mount ended in a crash, with the virtual machine perhaps running. "
                        "Check in the disk as it was at the last commit?"))
         return 0;
@@ -69,6 +70,7 @@ static int run(struct cmd *c)
     status = status ? status : cmd_checkout(c, &source, CHECKOUT_EXISTING, &checkout);
     if (status || !checkout)
         return status;
+    checkout->disk_only = cmd_value(c, "disk-only");
     struct failure failure = {0};
     if (recover(checkout, &failure) < 0)
         return cmd_fail(c, &failure);
@@ -82,7 +84,8 @@ const struct command cmd_ci = {
     .summary = "check a parcel in: publish its changes, give the lock back",
     .help = "For a parcel that is not mounted (isr umount checks in what is): after isr co, and\n"
             "after anything that kept a check-in from being finished.",
-    .options = {{'m', "comment", "TEXT", "a remark for the history"}},
+    .options = {{'m', "comment", "TEXT", "a remark for the history"},
+                {0, "disk-only", NULL, "leave a running machine's memory out (after a crash)"}},
     .parcel = CMD_PARCEL,
     .yes = true,
     .run = run,

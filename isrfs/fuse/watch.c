@@ -123,6 +123,7 @@ static void end_session(struct watch *w, int number)
 {
     struct mount *m = w->m;
     log_info("%s: committing and unmounting %s", strsignal(number), m->config.mountpoint);
+    parcel_end_waits(m->config.parcel);
     int r = mount_flush(m);
     if (r == -ENOTCONN)
         return; /* unmounted by somebody else; the loop ends */

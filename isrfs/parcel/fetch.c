@@ -61,7 +61,7 @@ static bool is_wanted(struct file *f, uint64_t index)
 void fetch_note(struct file *f, uint64_t index)
 {
     struct parcel *p = f->parcel;
-    if (!p->config.pool || !is_wanted(f, index))
+    if (!p->config.pool || f->below || !is_wanted(f, index))
         return;
     bool begin = false;
     {

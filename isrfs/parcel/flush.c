@@ -11,8 +11,9 @@
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel_internal.h"
 
-#define SLICE 64 /* chunks that are worked on side by side before it is asked how many are enough  \
-                  */
+#define SLICE                                                                                      \
+    64 /* chunks that are worked on side by side before it is asked how many are enough            \
+        */
 
 struct item {
     struct file *file; /* with a reference */
@@ -60,7 +61,7 @@ static int add_item(struct batch *batch, struct file *f, uint64_t index)
         batch->items = items;
         batch->room = room;
     }
-    f->references++;
+    file_owner(f)->references++;
     batch->items[batch->count++] = (struct item){.file = f, .index = index};
     return 0;
 }
@@ -73,7 +74,7 @@ static int collect_loaded(struct batch *batch)
     LOCK_SCOPE(&p->dirty_lock);
     int r = 0;
     for (struct dirty *d = p->dirty_list; d && r == 0; d = d->next)
-        if (!d->file->unlinked)
+        if (!file_owner(d->file)->unlinked)
             r = add_item(batch, d->file, d->index);
     return r;
 }
@@ -99,9 +100,8 @@ int flush_put_object(void *ctx, const struct object_id *id, const void *object, 
     return store_put(site_log_store(p->config.log), id, object, size);
 }
 
-/* All zeros: *RET stays NULL. */
-static int encode(struct parcel *p, const struct file *f, const uint8_t *data,
-                  struct object_ref **ret)
+int flush_encode_data(struct parcel *p, const struct file *f, const uint8_t *data,
+                      struct object_ref **ret)
 {
     if (codec_is_zero(data, f->chunk_size))
         return 0;
@@ -144,7 +144,7 @@ int flush_encode(struct file *f, uint64_t index)
         data = dirty_find(f, index)->data;
     }
     struct object_ref *ref = NULL;
-    int r = encode(p, f, data, &ref);
+    int r = flush_encode_data(p, f, data, &ref);
     uint8_t *taken = NULL;
     struct object_id id = ref ? ref->id : (struct object_id){0};
     {
@@ -208,6 +208,8 @@ static int flush_item(void *ctx, size_t i)
     struct batch *batch = ctx;
     struct file *f = batch->items[batch->from + i].file;
     uint64_t index = batch->items[batch->from + i].index;
+    if (f->below)
+        return volatile_spill(f, index);
     int r = prepare(f, index, batch->wait);
     if (r <= 0)
         return r;

@@ -267,7 +267,9 @@ int journal_batch(struct parcel *p, bool consistent)
         return -EAGAIN;
     CLEANUP(moment_free) struct moment m = {.parcel = p};
     parcel_freeze(p);
-    int r = capture(&m);
+    int r = consistent ? volatile_fold(p) : 0;
+    consistent = consistent && !volatile_any_stale(p);
+    r = r < 0 ? r : capture(&m);
     parcel_thaw(p);
     if (r == 0 && m.count == 0 && m.operations.size == 0 && p->consistent == consistent)
         return 0;

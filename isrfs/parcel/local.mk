@@ -25,4 +25,6 @@ libparcel_a_SOURCES = \
 	isrfs/parcel/site_log_journal.c isrfs/parcel/site_log_repair.c \
 	isrfs/parcel/site_log_read.c isrfs/parcel/site_log_trim.c \
 	isrfs/parcel/site_log_scan.c isrfs/parcel/site_log_scan.h \
+	isrfs/parcel/spill.c isrfs/parcel/spill.h \
+	isrfs/parcel/volatile.c \
 	isrfs/parcel/write.c

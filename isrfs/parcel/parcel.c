@@ -8,7 +8,7 @@
  *   journal.c   changes to batches in the log         replay.c    and back
  *   ops.c       what is noted for the journal         listing.c   attributes, listing
  *   save.c      keyrings and catalog of a commit      fetch.c     what a commit will need
- *   blocks.c    changed blocks as records
+ *   blocks.c    changed blocks as records             volatile.c  a running machine's memory
  *
  * The locks and their order stand in parcel_internal.h. */
 #include <string.h>
@@ -69,6 +69,12 @@ static void init_locks(struct parcel *p)
     pthread_mutex_init(&p->dirty_lock, NULL);
     pthread_mutex_init(&p->prefetch_lock, NULL);
     pthread_cond_init(&p->prefetch_done, NULL);
+    pthread_mutex_init(&p->patience_lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->patience_ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 int parcel_open(const struct parcel_config *config, const struct object_ref *catalog_ref,
@@ -95,7 +101,9 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
     CLEANUP_CATALOG struct catalog *catalog = NULL;
     int r = catalog_load(config->store, config->codec, catalog_ref, &catalog);
     r = r < 0 ? r : build_tree(p, catalog);
+    p->consistent = config->consistent;
     r = r < 0 || !config->log ? r : replay_log(p);
+    r = r < 0 || !config->log ? r : volatile_attach_all(p);
     if (r < 0)
         return r;
     p->noting = config->log;
@@ -127,6 +135,8 @@ void parcel_close(struct parcel *p)
     ref_slots_free(p->refs);
     chunk_cache_free(p->cache);
     chunk_buffers_free(p->buffers);
+    pthread_cond_destroy(&p->patience_ended);
+    pthread_mutex_destroy(&p->patience_lock);
     pthread_cond_destroy(&p->prefetch_done);
     pthread_mutex_destroy(&p->prefetch_lock);
     pthread_mutex_destroy(&p->dirty_lock);
@@ -205,6 +215,6 @@ void parcel_usage(struct parcel *p, struct parcel_usage *ret)
         if (f->is_folder || f->unlinked)
             continue;
         ret->files++;
-        ret->bytes += f->size;
+        ret->bytes += f->size; /* of a volatile one: what is kept */
     }
 }

@@ -23,6 +23,7 @@
 #include "isrfs/parcel/holes.h"
 #include "isrfs/parcel/parcel.h"
 #include "isrfs/parcel/ref_slots.h"
+#include "isrfs/parcel/spill.h"
 
 #define BLOCK_SIZE 4096u
 
@@ -54,8 +55,12 @@ struct file {
     struct parcel *parcel;
     uint64_t file_id;
     bool is_folder, is_volatile;
+    bool is_stale; /* with the token; see volatile.c */
     uint32_t chunk_size; /* 0 for a folder */
     struct keyring *keyring;
+    struct file *run; /* a volatile file's layer above, constant once it is there; see volatile.c */
+    struct file *below;  /* of such a layer: the file */
+    struct spill *spill; /* of such a layer: lock; constant once it is there */
 
     struct file *parent;   /* p->names; NULL for the root and for what was unlinked */
     char *name;            /* p->names */
@@ -131,6 +136,10 @@ struct parcel {
     pthread_cond_t prefetch_done;
     unsigned prefetching;   /* prefetch_lock; jobs under way */
     struct fetcher fetcher; /* prefetch_lock */
+
+    pthread_mutex_t patience_lock;
+    pthread_cond_t patience_ended; /* by the monotonic clock */
+    bool impatient;                /* patience_lock; nobody waits for the home any more */
 
     _Atomic uint64_t changes;
 };
@@ -229,6 +238,7 @@ struct op {
     uint64_t folder;        /* CREATE, NAME */
     char *name;             /* CREATE, NAME; owned */
     bool is_folder;         /* CREATE */
+    bool is_volatile;       /* CREATE */
     bool consistent;        /* MOMENT: nothing was running when the batch was written */
     uint32_t chunk_size;    /* CREATE */
     unsigned mode;          /* ATTR */
@@ -260,13 +270,47 @@ void file_attr_changed(struct file *f);
 /* read.c */
 
 /* What a changed chunk's REF (NULL: none), keyring and cache have for a chunk: NULL in *RET for a
- * hole, else to be released. No lock may be held. -EIO (logged). */
+ * hole, else to be released. No lock may be held. -EHOSTDOWN while the home is away, else -EIO
+ * (logged). */
 int file_base(struct file *f, uint64_t index, const struct object_ref *ref, struct chunk **ret);
+
+/* The whole chunk into DATA. No lock may be held. As file_base. */
+int file_read_chunk(struct file *f, uint64_t index, uint8_t *data);
 
 /* write.c */
 
-/* Makes holes of chunks, with f->lock held (let go of while waiting for busy ones). -ENOMEM. */
+/* Makes holes of chunks, with f->lock held (let go of while waiting for busy ones). -ENOMEM. The
+ * second notes it for the journal. */
 int file_punch(struct file *f, uint64_t first, uint64_t last);
+int file_punch_noted(struct file *f, uint64_t first, uint64_t last);
+
+/* volatile.c */
+
+/* What is read and changed of a file: a volatile one's layer above. References are to the file. */
+static inline struct file *file_top(struct file *f)
+{
+    return f->run ? f->run : f;
+}
+static inline struct file *file_owner(struct file *f)
+{
+    return f->below ? f->below : f;
+}
+/* Gives a volatile file its layer; all of them. -ENOMEM. */
+int volatile_attach(struct file *f);
+int volatile_attach_all(struct parcel *p);
+/* Reserves space for a layer of SIZE bytes. No lock. -ENOSPC. */
+int volatile_reserve(struct file *run, uint64_t size);
+/* Moves a layer's chunk out of memory. As the flusher, no lock. */
+int volatile_spill(struct file *run, uint64_t index);
+/* Reads back the blocks of a chunk that are set in OWN. No lock. */
+int volatile_load(struct file *run, uint64_t index, const struct block_at *where,
+                  const uint64_t *own, uint8_t *data);
+/* Is there one whose bytes are of another moment than the other files? As the flusher, or while the
+ * parcel is opened. */
+bool volatile_any_stale(struct parcel *p);
+/* All layers become part of their files. Frozen, as the flusher; when it fails early nothing has
+ * changed. */
+int volatile_fold(struct parcel *p);
 
 /* prefetch.c */
 
@@ -290,6 +334,9 @@ void flush_token_give(struct parcel *p);
 /* Before a write: makes room among the changed chunks. 0 or why there is none. No lock, not in the
  * gate. */
 int flush_make_room(struct parcel *p);
+/* Makes an object of DATA in the log; *RET is a slot of its own, NULL if all is zero. */
+int flush_encode_data(struct parcel *p, const struct file *f, const uint8_t *data,
+                      struct object_ref **ret);
 /* As the flusher: encodes all changed chunks; without WAIT only those that need nothing from the
  * home. */
 int flush_all(struct parcel *p, bool wait);

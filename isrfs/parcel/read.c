@@ -8,9 +8,13 @@
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel_internal.h"
 
-/* Says once what is wrong where, and gives what a reader is to get. */
+#define PATIENCE_SECONDS 2 /* between two attempts */
+
+/* Says once what is wrong where, and gives what a reader is to get (or -EHOSTDOWN). */
 static int report(struct file *f, uint64_t index, const struct object_id *id, int error)
 {
+    if (f->is_volatile && error == -EHOSTDOWN)
+        return error; /* who waits for it tries again and again */
     CLEANUP_FREE char *path = file_path(f);
     char name[128], hex[OBJECT_ID_HEX + 1] = "its keyring node";
     log_clean(name, sizeof name, path ? path : "?");
@@ -20,7 +24,7 @@ static int report(struct file *f, uint64_t index, const struct object_id *id, in
                        : error == -ENOENT ? "is missing"
                                           : strerror(-error);
     log_error("%s: chunk %" PRIu64 " (object %s) cannot be read: %s", name, index, hex, what);
-    return -EIO;
+    return error == -EHOSTDOWN ? error : -EIO;
 }
 
 int file_base(struct file *f, uint64_t index, const struct object_ref *changed, struct chunk **ret)
@@ -86,6 +90,8 @@ static int read_piece(struct file *f, uint64_t index, size_t at, uint8_t *data, 
         }
         if (r <= 0)
             return r;
+        if (f->below)
+            return read_piece(f->below, index, at, data, size, ret);
         bool changed = !object_id_is_hole(&ref.id);
         r = file_base(f, index, changed ? &ref : NULL, ret);
         LOCK_SCOPE(&f->lock);
@@ -94,6 +100,44 @@ static int read_piece(struct file *f, uint64_t index, size_t at, uint8_t *data, 
     secret_wipe(&ref, sizeof ref);
     if (r == 0 && !*ret)
         memset(data, 0, size);
+    return r;
+}
+
+/* For a reader outside. A machine whose memory cannot be read is lost, so it waits for the home, as
+ * long as it takes; what is missing or damaged is said at once. */
+static int read_patiently(struct file *f, uint64_t index, size_t at, uint8_t *data, size_t size,
+                          struct chunk **ret)
+{
+    struct parcel *p = f->parcel;
+    int r = read_piece(f, index, at, data, size, ret);
+    LOCK_SCOPE(&p->patience_lock);
+    while (r == -EHOSTDOWN && f->is_volatile && !p->impatient) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += PATIENCE_SECONDS;
+        pthread_cond_timedwait(&p->patience_ended, &p->patience_lock, &until);
+        pthread_mutex_unlock(&p->patience_lock);
+        r = read_piece(f, index, at, data, size, ret);
+        pthread_mutex_lock(&p->patience_lock);
+    }
+    return r == -EHOSTDOWN ? -EIO : r;
+}
+
+void parcel_end_waits(struct parcel *p)
+{
+    LOCK_SCOPE(&p->patience_lock);
+    p->impatient = true;
+    pthread_cond_broadcast(&p->patience_ended);
+}
+
+int file_read_chunk(struct file *f, uint64_t index, uint8_t *data)
+{
+    struct chunk *chunk;
+    int r = read_piece(f, index, 0, data, f->chunk_size, &chunk);
+    if (r == 0 && chunk) {
+        memcpy(data, chunk_data(chunk), f->chunk_size);
+        chunk_cache_release(f->parcel->cache, chunk);
+    }
     return r;
 }
 
@@ -119,7 +163,8 @@ ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size,
     int r = file_get_regular(p, file_id, &f);
     if (r < 0)
         return r;
-    size = clip(f, size, offset);
+    struct file *t = file_top(f);
+    size = clip(t, size, offset);
     if (size == 0)
         return 0;
     prefetch_note(f, offset / f->chunk_size, (offset + size - 1) / f->chunk_size);
@@ -129,7 +174,7 @@ ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size,
         uint8_t *to = (uint8_t *)data + done;
         struct chunk *chunk;
         part = piece_size(f, size - done, offset + done);
-        r = read_piece(f, (offset + done) / f->chunk_size, at, to, part, &chunk);
+        r = read_patiently(t, (offset + done) / f->chunk_size, at, to, part, &chunk);
         if (r < 0)
             return r;
         if (chunk) {
@@ -148,7 +193,8 @@ ssize_t parcel_read_view(struct parcel *p, uint64_t file_id, void *room, size_t 
     int r = file_get_regular(p, file_id, &f);
     if (r < 0)
         return r;
-    size = clip(f, size < PARCEL_VIEW_SIZE ? size : PARCEL_VIEW_SIZE, offset);
+    struct file *t = file_top(f);
+    size = clip(t, size < PARCEL_VIEW_SIZE ? size : PARCEL_VIEW_SIZE, offset);
     if (size == 0)
         return 0;
     prefetch_note(f, offset / f->chunk_size, (offset + size - 1) / f->chunk_size);
@@ -157,7 +203,7 @@ ssize_t parcel_read_view(struct parcel *p, uint64_t file_id, void *room, size_t 
         size_t part = piece_size(f, size - done, offset + done);
         uint8_t *to = (uint8_t *)room + done;
         struct chunk **held = &ret->held[ret->count];
-        r = read_piece(f, (offset + done) / f->chunk_size, at, to, part, held);
+        r = read_patiently(t, (offset + done) / f->chunk_size, at, to, part, held);
         if (r < 0) {
             parcel_view_end(p, ret);
             return r;

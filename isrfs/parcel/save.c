@@ -286,7 +286,9 @@ int parcel_flush(struct parcel *p, bool wait, struct site_root *root)
     if (!p->config.log)
         return -EROFS;
     flush_token_take(p);
-    int r = flush_all(p, wait);
+    int r = root->consistent ? volatile_fold(p) : 0;
+    root->consistent = root->consistent && !volatile_any_stale(p);
+    r = r < 0 ? r : flush_all(p, wait);
     if (r == 0) {
         p->half_committed = true;
         r = save(p, wait, root);

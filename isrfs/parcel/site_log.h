@@ -31,8 +31,8 @@ struct site_root {
     bool consistent; /* was the VM stopped (or nothing mounted) when CURRENT was committed? */
     bool publishing_consistent; /* likewise for PUBLISHING */
     uint64_t contains; /* batches up to this number are in CURRENT; later ones are to be replayed */
-    bool partial;      /* CURRENT is whole only with batch CONTAINS + 1, which stands before the root
-                        * and is ended by it */
+    bool partial; /* CURRENT is whole only with batch CONTAINS + 1, which stands before the root
+                   * and is ended by it */
 };
 
 /* What opening found. */
@@ -59,9 +59,9 @@ struct store *site_log_store(struct site_log *l);
 int site_log_put_root(struct site_log *l, const struct site_root *root);
 
 /* Batches: what was done to files that the newest root does not contain, for replaying. A batch is
- * all its records or nothing: records of operations and of blocks, in any order, the last one marked
- * as the end (or followed by a partial root, which is its end). One thread at a time; begin makes a
- * number that no other batch has. An unfinished batch is simply never replayed. */
+ * all its records or nothing: records of operations and of blocks, in any order, the last one
+ * marked as the end (or followed by a partial root, which is its end). One thread at a time; begin
+ * makes a number that no other batch has. An unfinished batch is simply never replayed. */
 uint64_t site_log_begin_batch(struct site_log *l);
 /* The highest number that was given so far. */
 uint64_t site_log_last_batch(struct site_log *l);
@@ -96,8 +96,8 @@ int site_log_read_blocks(struct site_log *l, const struct log_at *at, struct buf
                          struct log_blocks *ret);
 
 /* Calls the functions with what the whole batches hold that the newest root does not contain, as it
- * was found when the log was opened: for each batch first its operations, then its blocks (whose DATA is not to be
- * kept), until one returns other than 0, and returns that. */
+ * was found when the log was opened: for each batch first its operations, then its blocks (whose
+ * DATA is not to be kept), until one returns other than 0, and returns that. */
 struct log_replayer {
     int (*operations)(void *ctx, const void *data, size_t size);
     int (*blocks)(void *ctx, const struct log_blocks *blocks, const struct log_at *at);

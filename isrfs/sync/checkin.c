@@ -21,6 +21,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/sync/checkout_lock.h"
+#include "isrfs/sync/disk_only.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/push.h"
 #include "isrfs/sync/server.h"
@@ -57,9 +58,13 @@ static int fix(struct checkout *c, struct failure *failure)
     if (same_state(&c->root.current, &c->root.base))
         return 0;
     struct site_root root = c->root;
-    root.publishing = root.current;
+    int r = disk_only(c, &root.publishing, failure);
+    if (r < 0) {
+        secret_wipe(&root, sizeof root);
+        return r;
+    }
     root.publishing_consistent = root.consistent;
-    int r = checkout_root_put(c, &root);
+    r = checkout_root_put(c, &root);
     secret_wipe(&root, sizeof root);
     return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;
 }
@@ -215,7 +220,8 @@ static int publish_one(struct checkout *c, bool release, const char *comment,
     struct site_root root = c->root;
     checkout_root_give(c);
     bool changed = !object_id_is_hole(&root.publishing.id);
-    *ret_more = changed && (root.partial || !same_state(&root.current, &root.publishing));
+    *ret_more =
+        changed && !c->disk_only && (root.partial || !same_state(&root.current, &root.publishing));
     bool last = release && !*ret_more;
     struct push_result pushed = {0};
     if (r == 0 && changed) {

@@ -378,6 +378,8 @@ int checkout_parcel(struct checkout *c, size_t cache_bytes, struct parcel **ret,
         .pool = c->pool,
         .counters = &c->counters,
         .cache_bytes = cache_bytes,
+        .consistent = c->root.consistent,
+        .state_fd = c->log ? c->state_fd : 0,
     };
     c->parcel_opened = true;
     int r = parcel_open(&config, &c->root.current, ret);

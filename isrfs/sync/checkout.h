@@ -61,7 +61,8 @@ struct checkout {
     struct site_log *log;        /* NULL when read-only */
     struct store *stack;         /* log, then home */
     struct site_log_found found; /* what opening the log found */
-    bool parcel_opened;          /* objects in the log may be in no root yet: it is not trimmed */
+    bool disk_only;     /* what is not consistent may be published without its volatile files */
+    bool parcel_opened; /* objects in the log may be in no root yet: it is not trimmed */
     pthread_mutex_t root_lock;
     pthread_cond_t root_free;
     bool root_busy;            /* root_lock; the token of checkout_root_take */

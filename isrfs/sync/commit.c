@@ -60,10 +60,10 @@ static int commit_frozen(struct committer *m, bool whole, bool consistent)
     uint64_t changes = parcel_changes(m->parcel), before = log_bytes(m);
     bool was_partial = c->root.partial, same = changes == m->committed && !was_partial;
     if (same && (!consistent || c->root.consistent))
-        return 0;
+        return 0; /* what is not consistent may have more in volatile files */
     struct site_root root = c->root;
     root.consistent = consistent;
-    int r = same ? 0 : parcel_flush(m->parcel, whole, &root);
+    int r = parcel_flush(m->parcel, whole, &root);
     if (r == 0)
         r = checkout_root_put(c, &root);
     if (r == 0 && root.partial && !was_partial)

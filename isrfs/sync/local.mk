@@ -5,6 +5,7 @@ libsync_a_SOURCES = \
 	isrfs/sync/checkout.c isrfs/sync/checkout.h \
 	isrfs/sync/checkout_lock.c isrfs/sync/checkout_lock.h \
 	isrfs/sync/commit.c isrfs/sync/commit.h \
+	isrfs/sync/disk_only.c isrfs/sync/disk_only.h \
 	isrfs/sync/export.c \
 	isrfs/sync/failure.c \
 	isrfs/sync/hold.c isrfs/sync/hold.h \

@@ -2,6 +2,7 @@
 #include "tests/unit/parcel_fixture.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -19,7 +20,10 @@ static int far_get(struct store *s, const struct object_id *id, struct buffer *o
     int r = store_get(site_log_store(far->log), id, out);
     if (r != -ENOENT)
         return r;
-    return far->away ? -EHOSTDOWN : store_get(far->home, id, out);
+    if (!far->away)
+        return store_get(far->home, id, out);
+    far->refused++;
+    return -EHOSTDOWN;
 }
 
 static const struct store_ops far_ops = {.get = far_get};
@@ -49,6 +53,7 @@ void fixture_open(struct fixture *f)
         .counters = &f->counters,
         .cache_bytes = 4 << 20,
         .dirty_bytes = f->dirty_bytes,
+        .state_fd = f->dirfd,
     };
     if (object_id_is_hole(&f->catalog.id)) {
         struct catalog *empty = catalog_new();
@@ -63,10 +68,10 @@ void fixture_open(struct fixture *f)
     assert_int_equal(parcel_open(&config, &f->catalog, &f->parcel), 0);
 }
 
-static bool commit(struct fixture *f, bool wait)
+static bool commit(struct fixture *f, bool wait, bool consistent)
 {
     parcel_freeze(f->parcel);
-    struct site_root root = {0};
+    struct site_root root = {.consistent = consistent};
     assert_int_equal(parcel_flush(f->parcel, wait, &root), 0);
     assert_int_equal(site_log_put_root(f->log, &root), 0);
     parcel_committed(f->parcel);
@@ -78,12 +83,23 @@ static bool commit(struct fixture *f, bool wait)
 
 void fixture_commit(struct fixture *f)
 {
-    assert_false(commit(f, true));
+    assert_false(commit(f, true, false));
+}
+
+void fixture_stop(struct fixture *f)
+{
+    assert_int_equal(parcel_journal(f->parcel, true), 0);
+    assert_int_equal(site_log_flush(f->log), 0);
+}
+
+void fixture_commit_stopped(struct fixture *f)
+{
+    assert_false(commit(f, true, true));
 }
 
 bool fixture_tidy(struct fixture *f)
 {
-    return commit(f, false);
+    return commit(f, false, false);
 }
 
 static int carry(void *ctx, const struct object_id *id)
@@ -162,6 +178,12 @@ int fixture_teardown(void **state)
 void fixture_drain(struct fixture *f)
 {
     prefetch_drain(f->parcel);
+}
+
+void fixture_await_far(struct fixture *f)
+{
+    while (f->far.refused == 0)
+        sched_yield();
 }
 
 uint64_t fixture_make(struct fixture *f, const char *name)

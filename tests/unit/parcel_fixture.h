@@ -13,7 +13,8 @@ struct far_store {
     struct store store; /* must be first */
     struct site_log *log;
     struct store *home;
-    bool away;
+    _Atomic bool away;
+    _Atomic unsigned refused; /* requests while it was away */
 };
 
 struct fixture {
@@ -44,6 +45,9 @@ void fixture_reopen(struct fixture *f);
 /* As an unmount, and as an fsync. */
 void fixture_commit(struct fixture *f);
 void fixture_keep(struct fixture *f);
+/* Both, when nothing is running. */
+void fixture_commit_stopped(struct fixture *f);
+void fixture_stop(struct fixture *f);
 /* A commit of what needs nothing from afar: was anything left over? */
 bool fixture_tidy(struct fixture *f);
 
@@ -52,6 +56,9 @@ void fixture_send_home(struct fixture *f);
 
 /* Waits until nothing is being fetched for what was written. */
 void fixture_drain(struct fixture *f);
+
+/* Waits until the home that is away was asked for something. */
+void fixture_await_far(struct fixture *f);
 
 /* A new file at the root: its id. */
 uint64_t fixture_make(struct fixture *f, const char *name);

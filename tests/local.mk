@@ -26,6 +26,7 @@ SHELL_TESTS += \
 	tests/export-equals-import.sh \
 	tests/files-and-folders-travel.sh \
 	tests/fusermount-returns-and-daemon-checks-in.sh \
+	tests/full-disk-refuses-no-write-to-memory.sh \
 	tests/guest-suspends-here-resumes-there.sh \
 	tests/history-names-each-version.sh \
 	tests/home-that-cannot-be-written-is-said-at-check-out.sh \
@@ -39,6 +40,7 @@ SHELL_TESTS += \
 	tests/late-release-loses-no-work.sh \
 	tests/long-log-is-brought-home-while-mounted.sh \
 	tests/many-small-commits-add-up.sh \
+	tests/memory-and-disk-are-never-of-two-moments.sh \
 	tests/mount-by-mount-8-and-fstab.sh \
 	tests/mount-needs-the-lock.sh \
 	tests/mountpoint-must-be-an-empty-folder.sh \
@@ -63,6 +65,7 @@ SHELL_TESTS += \
 	tests/verify-finds-damage.sh \
 	tests/waiting-for-the-home-has-an-end.sh \
 	tests/wrong-arguments-are-usage-errors.sh \
+	tests/writes-go-on-while-the-home-hangs.sh \
 	tests/wrong-secret-opens-nothing.sh \
 	tests/words-are-shown-and-typed-at-a-terminal.sh \
 	tests/wrong-word-is-named.sh

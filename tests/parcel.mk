@@ -1,10 +1,11 @@
 # The site log and open parcels.
 check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
-	tests/unit/test_salvage
+	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile
 UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
-	tests/unit/test_salvage
+	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile
 
-parcel_fixture = tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h
+parcel_fixture = tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h \
+	tests/unit/memory_store.c tests/unit/memory_store.h
 parcel_test_libs = libparcel.a libkeyring.a libstore.a libcodec.a libbase.a $(JANSSON_LIBS) \
 	$(ZSTD_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_site_log_SOURCES = tests/unit/test_site_log.c
@@ -16,6 +17,10 @@ tests_unit_test_journal_LDADD = $(parcel_test_libs)
 tests_unit_test_salvage_SOURCES = tests/unit/test_salvage.c $(parcel_fixture) \
 	tests/unit/salvage_fixture.c tests/unit/salvage_fixture.h
 tests_unit_test_salvage_LDADD = $(parcel_test_libs)
+tests_unit_test_leftover_SOURCES = tests/unit/test_leftover.c $(parcel_fixture)
+tests_unit_test_leftover_LDADD = $(parcel_test_libs)
+tests_unit_test_volatile_SOURCES = tests/unit/test_volatile.c $(parcel_fixture)
+tests_unit_test_volatile_LDADD = $(parcel_test_libs)
 
 # The disk is made to fail, and the process to die, where the log asks it to write.
 check_PROGRAMS += tests/unit/test_crash
@@ -34,3 +39,7 @@ tests_unit_test_model_SOURCES = tests/unit/test_model.c \
 	tests/unit/model_world.c tests/unit/model_world.h
 tests_unit_test_model_LDADD = $(parcel_test_libs)
 tests_unit_test_model_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_error -Wl,--wrap=log_warning
+
+# What maps a file and writes to it, for the shell tests.
+check_PROGRAMS += tests/unit/mapped_writer
+tests_unit_mapped_writer_SOURCES = tests/unit/mapped_writer.c

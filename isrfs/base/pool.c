@@ -146,25 +146,22 @@ static void each_help(void *arg)
         pthread_cond_signal(&e->done);
 }
 
-static void do_nothing(void *arg)
-{
-    (void)arg;
-}
-
-/* Helpers that have not begun are not waited for: what is before them in the queue may take long.
- */
+/* Takes helpers back that no worker has come to: all workers may be held by something slow. Their
+ * number. */
 static unsigned withdraw(struct pool *p, const struct each *e)
 {
-    unsigned count = 0;
     LOCK_SCOPE(&p->lock);
+    size_t kept = 0;
     for (size_t i = 0; i < p->used; i++) {
-        struct job *job = &p->ring[(p->head + i) % p->room];
-        if (job->fn != each_help || job->arg != e)
-            continue;
-        *job = (struct job){do_nothing, NULL};
-        count++;
+        const struct job job = p->ring[(p->head + i) % p->room];
+        if (job.fn != each_help || job.arg != e)
+            p->ring[(p->head + kept++) % p->room] = job;
     }
-    return count;
+    unsigned taken = (unsigned)(p->used - kept);
+    p->used = kept;
+    if (taken > 0)
+        pthread_cond_broadcast(&p->not_full);
+    return taken;
 }
 
 int pool_each(struct pool *p, size_t count, int (*fn)(void *ctx, size_t i), void *ctx)
@@ -184,9 +181,9 @@ int pool_each(struct pool *p, size_t count, int (*fn)(void *ctx, size_t i), void
         }
     }
     each_run(&e);
-    unsigned withdrawn = p ? withdraw(p, &e) : 0;
+    unsigned idle = p ? withdraw(p, &e) : 0;
     pthread_mutex_lock(&e.lock);
-    e.helpers -= withdrawn;
+    e.helpers -= idle;
     while (e.helpers > 0)
         pthread_cond_wait(&e.done, &e.lock);
     pthread_mutex_unlock(&e.lock);

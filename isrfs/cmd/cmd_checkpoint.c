@@ -23,7 +23,8 @@ static int by_daemon(const struct cmd *c, const struct source *source, const cha
     CLEANUP_FREE char *state = site_parcel_path(c->site, source);
     CLEANUP_FREE char *encoded = percent_encode(comment ? comment : "");
     CLEANUP_FREE char *request = NULL;
-    if (!state || !encoded || asprintf(&request, "checkpoint %s", encoded) < 0) {
+    const char *word = cmd_value(c, "disk-only") ? "checkpoint-disk" : "checkpoint";
+    if (!state || !encoded || asprintf(&request, "%s %s", word, encoded) < 0) {
         cmd_say(c, "out of memory");
         *ret_status = OUTCOME_FAILED;
         return 0;
@@ -57,7 +58,10 @@ static int here(const struct cmd *c, const struct source *source, const char *co
     int status = cmd_checkout(c, source, CHECKOUT_EXISTING, &checkout);
     if (status || !checkout)
         return status;
+    checkout->disk_only = cmd_value(c, "disk-only");
     struct failure failure = {0};
+    if (recover(checkout, &failure) < 0)
+        return cmd_fail(c, &failure);
     struct checkin_result result;
     struct cmd_progress progress;
     char line[RECOVER_LINE_SIZE];
@@ -91,7 +95,8 @@ const struct command cmd_checkpoint = {
     .name = "checkpoint",
     .synopsis = "PARCEL",
     .summary = "publish a version and keep the parcel checked out",
-    .options = {{'m', "comment", "TEXT", "a remark for the history"}},
+    .options = {{'m', "comment", "TEXT", "a remark for the history"},
+                {0, "disk-only", NULL, "leave a running machine's memory out"}},
     .parcel = CMD_PARCEL,
     .run = run,
 };

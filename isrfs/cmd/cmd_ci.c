@@ -12,8 +12,8 @@
 static int confirm_crashed(const struct cmd *c, const struct checkout *checkout)
 {
     const struct site_root *root = &checkout->root;
-    if (root->consistent || object_id_equal(&root->current.id, &root->base.id) ||
-        cmd_value(c, "accept-loss") ||
+    if (root->consistent || checkout->disk_only ||
+        object_id_equal(&root->current.id, &root->base.id) || cmd_value(c, "accept-loss") ||
         cmd_confirm(c, "The last mount ended in a crash, with the virtual machine perhaps running. "
                        "Check in the disk as it was at the last commit?"))
         return 0;
@@ -115,6 +115,7 @@ static int run(struct cmd *c)
     status = status ? status : cmd_checkout(c, &source, flags, &checkout);
     if (status || !checkout)
         return status;
+    checkout->disk_only = cmd_value(c, "disk-only");
     struct failure failure = {0};
     char line[RECOVER_LINE_SIZE];
     if (recover(checkout, &failure) < 0)
@@ -135,7 +136,8 @@ const struct command cmd_ci = {
             "after anything that kept a check-in from being finished.",
     .options = {{'m', "comment", "TEXT", "a remark for the history"},
                 {0, "as", "NAME", "as a new parcel (for a lock that was taken from this site)"},
-                {0, "accept-loss", NULL, "do without what is damaged, and name it"}},
+                {0, "accept-loss", NULL, "do without what is damaged, and name it"},
+                {0, "disk-only", NULL, "leave a running machine's memory out (after a crash)"}},
     .parcel = CMD_MAY_PARCEL,
     .yes = true,
     .run = run,

@@ -31,8 +31,9 @@ static int status(void *ctx, struct buffer *out)
     return s->mount ? mount_status(s->mount, out) : ending_status(s, out);
 }
 
-static int checkpoint(void *ctx, const char *comment, const struct progress *progress,
-                      struct checkin_result *ret, struct failure *failure)
+static int checkpoint(void *ctx, const char *comment, bool disk_only,
+                      const struct progress *progress, struct checkin_result *ret,
+                      struct failure *failure)
 {
     struct session *s = ctx;
     LOCK_SCOPE(&s->use);
@@ -47,7 +48,9 @@ static int checkpoint(void *ctx, const char *comment, const struct progress *pro
     if (r < 0)
         return failure_set(failure, outcome_of(r), "%s: what was written cannot be committed: %s",
                            s->source.parcel, strerror(-r));
+    s->checkout->disk_only = disk_only;
     r = checkin(s->checkout, false, comment, progress, ret, failure);
+    s->checkout->disk_only = false;
     if (r == 0)
         failure_set(failure, OUTCOME_DONE,
                     ret->changed ? "%s: version %" PRIu64

@@ -62,6 +62,7 @@ struct control {
     pthread_t worker; /* the poller's; the checkpoint's thread, */
     bool working;     /* the poller's; is there one? */
     char *comment;    /* the checkpoint's */
+    bool disk_only;   /* likewise */
     pthread_mutex_t lock;
     struct news checkin, checkpoint; /* lock */
     bool stop;                       /* lock */
@@ -121,7 +122,8 @@ static void *run_checkpoint(void *arg)
     struct progress progress = {.report = report_checkpoint, .ctx = c};
     struct checkin_result result = {0};
     struct failure failure = {0};
-    int r = c->handlers.checkpoint(c->handlers.ctx, c->comment, &progress, &result, &failure);
+    int r = c->handlers.checkpoint(c->handlers.ctx, c->comment, c->disk_only, &progress, &result,
+                                   &failure);
     if (r < 0 && failure.outcome == OUTCOME_DONE)
         failure_set(&failure, outcome_of(r), "%s", strerror(-r));
     if (r == 0)
@@ -135,12 +137,14 @@ static void *run_checkpoint(void *arg)
     return NULL;
 }
 
-static bool start_checkpoint(struct control *c, struct client *client, const char *comment)
+static bool start_checkpoint(struct control *c, struct client *client, bool disk_only,
+                             const char *comment)
 {
     if (c->working)
         return answer(client, OUTCOME_FAILED, "another checkpoint is under way");
     free(c->comment);
     c->comment = NULL;
+    c->disk_only = disk_only;
     if (*comment && percent_decode(comment, &c->comment) < 0)
         return answer(client, OUTCOME_USAGE, "the comment is not encoded rightly");
     pthread_mutex_lock(&c->lock);
@@ -169,9 +173,11 @@ static bool take_request(struct control *c, struct client *client, const char *l
     if (strcmp(line, "status") == 0)
         return answer_status(c, client);
     if (strcmp(line, "checkpoint") == 0)
-        return start_checkpoint(c, client, "");
+        return start_checkpoint(c, client, false, "");
     if (strncmp(line, "checkpoint ", 11) == 0)
-        return start_checkpoint(c, client, line + 11);
+        return start_checkpoint(c, client, false, line + 11);
+    if (strncmp(line, "checkpoint-disk ", 16) == 0)
+        return start_checkpoint(c, client, true, line + 16);
     if (strcmp(line, "wait") == 0) {
         client->state = WAITING;
         return true;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The control socket of a running daemon (`control` in the parcel's state folder): how other
  * commands of this site ask for a checkpoint and follow a check-in. One request a connection: a
- * line "status", "checkpoint <percent-encoded comment>" or "wait"; the answers are lines of JSON,
- * the last one of which has "done": {"outcome": n, "text": "..."}. Only this user can connect. */
+ * line "status", "checkpoint <percent-encoded comment>" (or "checkpoint-disk <...>") or "wait"; the
+ * answers are lines of JSON, the last one of which has "done": {"outcome": n, "text": "..."}. Only
+ * this user can connect. */
 #ifndef ISRFS_FUSE_CONTROL_H
 #define ISRFS_FUSE_CONTROL_H
 
@@ -13,9 +14,11 @@ struct control;
 struct control_handlers {
     /* Appends a JSON object with the daemon's state. */
     int (*status)(void *ctx, struct buffer *out);
-    /* Makes a checkpoint; FAILURE says in its text how it went, also when it succeeded. */
-    int (*checkpoint)(void *ctx, const char *comment, const struct progress *progress,
-                      struct checkin_result *ret, struct failure *failure);
+    /* Makes a checkpoint (DISK_ONLY: without a running machine's memory); FAILURE says in its text
+     * how it went, also when it succeeded. */
+    int (*checkpoint)(void *ctx, const char *comment, bool disk_only,
+                      const struct progress *progress, struct checkin_result *ret,
+                      struct failure *failure);
     void *ctx;
 };
 

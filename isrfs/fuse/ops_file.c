@@ -21,7 +21,8 @@ static bool for_writing(const struct fuse_file_info *fi)
 
 int ops_file_opened(struct mount *m, struct fuse_file_info *fi, uint64_t file_id)
 {
-    int r = for_writing(fi) ? writers_add(m->writers, file_id) : 0;
+    int r = for_writing(fi) ? parcel_open_for_writing(m->config.parcel, file_id) : 0;
+    r = r < 0 || !for_writing(fi) ? r : writers_add(m->writers, file_id);
     if (r < 0)
         return r;
     atomic_fetch_add(&m->open_files, 1);
@@ -141,6 +142,10 @@ static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
     (void)fi;
     struct mount *m = front_mount(req);
     COUNT(counters_of(m), fsync_requests, 1);
+    if (parcel_is_volatile(m->config.parcel, ino)) { /* kept when the machine is stopped, or not */
+        front_reply(req, 0);
+        return;
+    }
     int r = m->config.committer ? committer_sync_later(m->config.committer, answer_fsync, req) : 0;
     if (r < 0 || !m->config.committer)
         front_reply(req, r);

@@ -83,6 +83,26 @@ int keyring_lookup(struct keyring *k, uint64_t index, struct object_ref *ret)
     return 0;
 }
 
+bool keyring_at_hand(struct keyring *k, uint64_t first, uint64_t last)
+{
+    LOCK_SCOPE(&k->lock);
+    if (last > tree_capacity(k->height))
+        last = tree_capacity(k->height);
+    /* what lies on the way to the last is not needed if all up to the end goes */
+    return first >= last || (tree_at_hand(k, first) &&
+                             (last == tree_capacity(k->height) || tree_at_hand(k, last - 1)));
+}
+
+int keyring_peek(struct keyring *k, uint64_t index, struct object_ref *ret)
+{
+    struct place p;
+    LOCK_SCOPE(&k->lock);
+    int r = tree_at_hand(k, index) ? find_leaf(k, index, &p) : -EAGAIN;
+    if (r == 0)
+        *ret = p.branch ? node_entry(&p.branch->node, leaf_slot(index)) : (struct object_ref){0};
+    return r;
+}
+
 /* Moves INDEX to the first entry up to LAST that is data (or a hole), else beyond LAST. */
 static bool next_in_leaf(const struct branch *b, uint64_t *index, uint64_t last, bool data)
 {

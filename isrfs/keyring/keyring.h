@@ -42,6 +42,13 @@ int keyring_lookup(struct keyring *k, uint64_t index, struct object_ref *ret);
  * there is none. Skips subtrees that are holes without reading them. Errors as keyring_lookup. */
 int keyring_next(struct keyring *k, uint64_t index, uint64_t end, bool data, uint64_t *ret);
 
+/* Is all in memory that keyring_clear needs for FIRST to LAST - 1 (or keyring_set and
+ * keyring_lookup for FIRST alone), so that nothing would be read from the store? Lookups of the
+ * first and the last index bring it there. */
+bool keyring_at_hand(struct keyring *k, uint64_t first, uint64_t last);
+/* As keyring_lookup, but -EAGAIN if that would read from the store. */
+int keyring_peek(struct keyring *k, uint64_t index, struct object_ref *ret);
+
 /* Replaces an entry; the tree grows as high as the index needs. REF's id may be a hole's. Errors as
  * keyring_lookup, -ENOMEM, -EROFS without a secret, -EFBIG for an index beyond any height. */
 int keyring_set(struct keyring *k, uint64_t index, const struct object_ref *ref);

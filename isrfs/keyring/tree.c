@@ -299,6 +299,16 @@ int tree_find(struct keyring *k, uint64_t index, unsigned level, bool load_it, s
     }
 }
 
+bool tree_at_hand(const struct keyring *k, uint64_t index)
+{
+    if (index >= tree_capacity(k->height))
+        return true;
+    struct place p = {.level = k->height - 1, .branch = k->top};
+    while (p.branch && p.level > 0)
+        p = place_below(&p, index);
+    return p.branch || tree_is_hole(k, &p);
+}
+
 /* ---- changing ---- */
 
 void tree_mark(struct keyring *k, struct branch *b)

@@ -66,6 +66,9 @@ uint64_t tree_last(uint64_t index, unsigned level);
  * KEYRING_HEIGHT_MAX. Errors as keyring_lookup. */
 int tree_find(struct keyring *k, uint64_t index, unsigned level, bool load, struct place *ret);
 
+/* Would tree_find read nothing on the way to the leaf of INDEX? */
+bool tree_at_hand(const struct keyring *k, uint64_t index);
+
 /* Is there nothing at that place, neither stored nor in memory? */
 bool tree_is_hole(const struct keyring *k, const struct place *p);
 

@@ -146,6 +146,14 @@ static bool part_valid(const char *part, size_t size)
     return true;
 }
 
+bool catalog_name_is_volatile(const char *name)
+{
+    static const char ending[] = ".vmem";
+    size_t length = strlen(name), end = sizeof ending - 1;
+    return strcmp(name, "mem.img") == 0 ||
+           (length > end && strcmp(name + length - end, ending) == 0);
+}
+
 bool catalog_name_valid(const char *name)
 {
     return part_valid(name, strnlen(name, CATALOG_NAME_MAX + 1));

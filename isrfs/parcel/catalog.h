@@ -55,6 +55,10 @@ const struct catalog_entry *catalog_find(const struct catalog *c, const char *pa
 /* One part of a path: UTF-8, 1 to 255 bytes, no '/', no NUL, not "." or "..". */
 bool catalog_name_valid(const char *name);
 
+/* Is a file that is made with this name a machine's memory, which its VMM maps: "mem.img" or a name
+ * that ends in ".vmem"? It stays what it was made as (is_volatile), whatever it is called later. */
+bool catalog_name_is_volatile(const char *name);
+
 /* Makes the object; see codec_seal. -EFBIG when there are too many files, -EINVAL (logged) for a
  * table that catalog_decode would refuse. */
 int catalog_encode(struct codec *codec, const struct object_secret *secret, const struct catalog *c,

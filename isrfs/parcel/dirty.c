@@ -72,6 +72,8 @@ void dirty_set_logged(struct dirty *d)
         return;
     memset(d->bits + words(d->file), 0, words(d->file) * sizeof d->bits[0]);
     d->unlogged = 0;
+    if (d->file->below) /* is never logged */
+        return;
     struct parcel *p = d->file->parcel;
     LOCK_SCOPE(&p->dirty_lock);
     DL_DELETE2(p->log_list, d, log_prev, log_next);
@@ -125,7 +127,7 @@ void dirty_set_own(struct dirty *d, unsigned first_block, unsigned last_block, b
         d->bits[offset + i / 64] |= bit;
         d->unlogged++;
     }
-    if (listed || d->unlogged == 0)
+    if (listed || d->unlogged == 0 || d->file->below)
         return;
     struct parcel *p = d->file->parcel;
     LOCK_SCOPE(&p->dirty_lock);
@@ -238,14 +240,20 @@ int dirty_load(struct file *f, uint64_t index)
     w.where = where;
     pthread_mutex_unlock(&f->lock);
     uint8_t *data = chunk_buffers_take(p->buffers, f->chunk_size);
-    int r = data ? read_blocks(p->config.log, &w, data) : -ENOMEM;
+    int r = !data      ? -ENOMEM
+            : f->below ? volatile_load(f, index, where, own, data)
+                       : read_blocks(p->config.log, &w, data);
     pthread_mutex_lock(&f->lock);
+    d = dirty_find(f, index);
+    if (!d || d->data || !d->where || memcmp(where, d->where, w.blocks * sizeof *where) != 0) {
+        chunk_buffers_give(p->buffers, data, f->chunk_size); /* somebody was quicker */
+        return r == -ENOMEM ? r : 0;
+    }
     if (r < 0 && r != -ENOMEM) {
         log_error("chunk %llu of file %llu cannot be read back from the site log: %s",
                   (unsigned long long)index, (unsigned long long)f->file_id, strerror(-r));
         r = -EIO;
     }
-    d = dirty_find(f, index);
     /* still the same blocks at the same places: an evicted chunk is loaded before it is changed */
     if (r == 0 && d && !d->data && d->where && memcmp(own, d->bits, words(f) * sizeof *own) == 0 &&
         (r = give_data(d)) == 0)
@@ -293,11 +301,29 @@ static void merge(struct dirty *d, const uint8_t *base)
     d->complete = true;
 }
 
+/* The base of a chunk of a volatile file's layer is what the file has. As fetch_base. */
+static int fetch_below(struct file *f, uint64_t index)
+{
+    struct chunk_buffers *buffers = f->parcel->buffers;
+    uint64_t generation = f->generation;
+    pthread_mutex_unlock(&f->lock);
+    uint8_t *base = chunk_buffers_take(buffers, f->chunk_size);
+    int r = base ? file_read_chunk(f->below, index, base) : -ENOMEM;
+    pthread_mutex_lock(&f->lock);
+    struct dirty *d = dirty_find(f, index);
+    if (r == 0 && d && d->data && f->generation == generation)
+        merge(d, base);
+    chunk_buffers_give(buffers, base, f->chunk_size);
+    return r;
+}
+
 /* Fetches the base of a loaded chunk. With the lock held, which is let go of: look again
  * afterwards. */
 static int fetch_base(struct file *f, struct dirty *d)
 {
     uint64_t index = d->index, generation = f->generation;
+    if (f->below)
+        return fetch_below(f, index);
     struct object_ref *ref = NULL;
     if (d->ref) {
         ref = ref_slots_take(f->parcel->refs);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Turning changed chunks into objects in the site log, and for a commit their keyrings and the
- * catalog too.
+/* Turning changed chunks into objects in the site log.
  *
  * One thread at a time is the flusher (it holds the token): only it makes chunks busy and changes
  * keyrings. Encoding settles a chunk: its ref stands beside the keyring, so that nothing of the
- * tree has to be fetched. A commit applies holes and then refs to the keyrings (a chunk that became
- * a hole lost its ref) and saves them. */
+ * tree has to be fetched. Neither room in memory nor an fsync ever waits for the home: a chunk of
+ * which blocks are missing that are not near (a hole, or in the log) is passed over, and its blocks
+ * are logged. parcel_settle fetches what is missing, without the token. */
 #include <string.h>
 
-#include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel_internal.h"
 
-#define BATCH 64
+#define SLICE                                                                                      \
+    64 /* chunks that are worked on side by side before it is asked how many are enough            \
+        */
 
 struct item {
     struct file *file; /* with a reference */
@@ -21,9 +22,18 @@ struct item {
 
 struct batch {
     struct parcel *parcel;
-    size_t count;
-    struct item items[BATCH];
+    bool wait; /* for what has to be fetched */
+    struct item *items;
+    size_t count, room;
+    size_t from; /* of the slice */
 };
+
+static void batch_free(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        file_put(batch->items[i].file);
+    free(batch->items);
+}
 
 void flush_token_take(struct parcel *p)
 {
@@ -40,46 +50,58 @@ void flush_token_give(struct parcel *p)
     pthread_cond_signal(&p->flush_changed);
 }
 
-static void add_item(struct batch *batch, struct file *f, uint64_t index)
+/* With p->names held. */
+static int add_item(struct batch *batch, struct file *f, uint64_t index)
 {
-    f->references++;
+    if (batch->count == batch->room) {
+        size_t room = 2 * batch->room + SLICE;
+        struct item *items = reallocarray(batch->items, room, sizeof *items);
+        if (!items)
+            return -ENOMEM;
+        batch->items = items;
+        batch->room = room;
+    }
+    file_owner(f)->references++;
     batch->items[batch->count++] = (struct item){.file = f, .index = index};
+    return 0;
 }
 
-/* The oldest chunks with data, of files that have a name (what is unlinked is never written). */
-static void collect_loaded(struct parcel *p, struct batch *batch)
+/* Chunks with data, oldest first, of files that have a name (what is unlinked is never written). */
+static int collect_loaded(struct batch *batch)
 {
+    struct parcel *p = batch->parcel;
     LOCK_SCOPE(&p->names);
     LOCK_SCOPE(&p->dirty_lock);
-    for (struct dirty *d = p->dirty_list; d && batch->count < BATCH; d = d->next)
-        if (!d->file->unlinked)
-            add_item(batch, d->file, d->index);
+    int r = 0;
+    for (struct dirty *d = p->dirty_list; d && r == 0; d = d->next)
+        if (!file_owner(d->file)->unlinked)
+            r = add_item(batch, d->file, d->index);
+    return r;
 }
 
-/* Chunks whose blocks are in the log only. */
-static void collect_evicted(struct parcel *p, struct batch *batch)
+/* All with blocks of their own, in memory or not. */
+static int collect_all(struct batch *batch)
 {
+    struct parcel *p = batch->parcel;
     LOCK_SCOPE(&p->names);
-    for (struct file *f = p->files; f; f = f->hh_id.next) {
+    int r = 0;
+    for (struct file *f = p->files; f && r == 0; f = f->hh_id.next) {
         LOCK_SCOPE(&f->lock);
-        for (struct dirty *d = f->dirty; d && !f->unlinked; d = d->hh.next) {
-            if (batch->count == BATCH)
-                return;
-            if (d->own > 0 && !d->data)
-                add_item(batch, f, d->index);
-        }
+        for (struct dirty *d = f->dirty; d && r == 0 && !f->unlinked; d = d->hh.next)
+            if (d->own > 0 || d->data)
+                r = add_item(batch, f, d->index);
     }
+    return r;
 }
 
-static int put_object(void *ctx, const struct object_id *id, const void *object, size_t size)
+int flush_put_object(void *ctx, const struct object_id *id, const void *object, size_t size)
 {
     struct parcel *p = ctx;
     return store_put(site_log_store(p->config.log), id, object, size);
 }
 
-/* All zeros: *RET stays NULL. */
-static int encode(struct parcel *p, const struct file *f, const uint8_t *data,
-                  struct object_ref **ret)
+int flush_encode_data(struct parcel *p, const struct file *f, const uint8_t *data,
+                      struct object_ref **ret)
 {
     if (codec_is_zero(data, f->chunk_size))
         return 0;
@@ -89,7 +111,7 @@ static int encode(struct parcel *p, const struct file *f, const uint8_t *data,
     CLEANUP_BUFFER struct buffer object = {0};
     int r =
         codec_encode_chunk(p->config.codec, p->config.secret, data, f->chunk_size, &object, ref);
-    r = r < 0 ? r : put_object(p, &ref->id, object.data, object.size);
+    r = r < 0 ? r : flush_put_object(p, &ref->id, object.data, object.size);
     if (r < 0) {
         ref_slots_give(p->refs, ref);
         return r;
@@ -122,7 +144,7 @@ int flush_encode(struct file *f, uint64_t index)
         data = dirty_find(f, index)->data;
     }
     struct object_ref *ref = NULL;
-    int r = encode(p, f, data, &ref);
+    int r = flush_encode_data(p, f, data, &ref);
     uint8_t *taken = NULL;
     struct object_id id = ref ? ref->id : (struct object_id){0};
     {
@@ -142,27 +164,56 @@ int flush_encode(struct file *f, uint64_t index)
     return ref ? 0 : 1;
 }
 
+/* With the lock held: can it be completed without the home? */
+static bool is_near(struct file *f, const struct dirty *d)
+{
+    struct object_ref ref = {0};
+    if (d->own == file_blocks(f) || dirty_has(d, 0, file_blocks(f)))
+        return true;
+    if (d->ref)
+        ref.id = d->ref->id;
+    else if (holes_find(&f->holes, d->index))
+        return true;
+    else if (keyring_peek(f->keyring, d->index, &ref) < 0)
+        return false;
+    secret_wipe(&ref.key, sizeof ref.key);
+    return object_id_is_hole(&ref.id) ||
+           store_has(site_log_store(f->parcel->config.log), &ref.id) > 0;
+}
+
+/* Makes a chunk ready to be encoded, and busy. 1; 0: there is nothing to be encoded now. */
+static int prepare(struct file *f, uint64_t index, bool wait)
+{
+    LOCK_SCOPE(&f->lock);
+    struct dirty *d = dirty_find(f, index);
+    if (!d || (!wait && d->own > 0 && !is_near(f, d)))
+        return 0;
+    int r = dirty_complete(f, index);
+    d = dirty_find(f, index);
+    if (r < 0 || !d)
+        return r;
+    if (d->own == 0) { /* memory that nobody wrote to in the end */
+        dirty_evict(d);
+        if (!d->ref)
+            dirty_remove(d);
+        return 0;
+    }
+    d->busy = true;
+    return 1;
+}
+
 /* Completes and encodes one chunk of a batch, and notes it for the next batch of the journal. */
 static int flush_item(void *ctx, size_t i)
 {
     struct batch *batch = ctx;
-    struct file *f = batch->items[i].file;
-    uint64_t index = batch->items[i].index;
-    {
-        LOCK_SCOPE(&f->lock);
-        int r = dirty_complete(f, index);
-        struct dirty *d = dirty_find(f, index);
-        if (r < 0 || !d)
-            return r;
-        if (d->own == 0) { /* memory that nobody wrote to in the end */
-            dirty_evict(d);
-            if (!d->ref)
-                dirty_remove(d);
-            return 0;
-        }
-        d->busy = true;
-    }
-    int r = flush_encode(f, index);
+    struct file *f = batch->items[batch->from + i].file;
+    uint64_t index = batch->items[batch->from + i].index;
+    if (f->below)
+        return volatile_spill(f, index);
+    int r = prepare(f, index, batch->wait);
+    if (r <= 0)
+        return r;
+    r = flush_encode(f, index);
     if (r < 0)
         return r;
     struct op op = {.type = r > 0 ? OP_HOLES : OP_CHUNK,
@@ -172,241 +223,142 @@ static int flush_item(void *ctx, size_t i)
     return ops_note(batch->parcel, op);
 }
 
-/* As the flusher: flushes what COLLECT finds. The number of chunks (0: there are none), or negative
- * errno; what went well stays done. */
-static int flush_batch(struct parcel *p, void (*collect)(struct parcel *p, struct batch *batch))
-{
-    struct batch batch = {.parcel = p};
-    collect(p, &batch);
-    int r = pool_each(p->config.pool, batch.count, flush_item, &batch);
-    for (size_t i = 0; i < batch.count; i++)
-        file_put(batch.items[i].file);
-    return r < 0 ? r : (int)batch.count;
-}
-
 static size_t dirty_bytes(struct parcel *p)
 {
     LOCK_SCOPE(&p->dirty_lock);
     return p->dirty_bytes;
 }
 
-/* Settles the oldest chunks until LIMIT bytes are left in memory. */
-static int flush_down_to(struct parcel *p, size_t limit)
+/* As the flusher: encodes what COLLECT finds, until LIMIT bytes are left in memory. What went well
+ * stays done. */
+static int flush(struct parcel *p, int (*collect)(struct batch *batch), bool wait, size_t limit)
 {
-    int r = 1;
-    while (r > 0 && dirty_bytes(p) > limit)
-        r = flush_batch(p, collect_loaded);
-    return r < 0 ? r : 0;
+    CLEANUP(batch_free) struct batch batch = {.parcel = p, .wait = wait};
+    int r = collect(&batch);
+    for (; r == 0 && batch.from < batch.count; batch.from += SLICE) {
+        if (limit > 0 && dirty_bytes(p) <= limit)
+            break;
+        size_t left = batch.count - batch.from;
+        r = pool_each(p->config.pool, left < SLICE ? left : SLICE, flush_item, &batch);
+    }
+    return r;
 }
 
 /* Forgets the data of chunks that have all of their blocks in the log. */
 static void evict_down_to(struct parcel *p, size_t limit)
 {
-    for (bool some = true; some && dirty_bytes(p) > limit;) {
-        struct batch batch = {.parcel = p};
-        some = false;
-        collect_loaded(p, &batch);
-        for (size_t i = 0; i < batch.count; i++) {
-            struct file *f = batch.items[i].file;
-            {
-                LOCK_SCOPE(&f->lock);
-                struct dirty *d = dirty_find(f, batch.items[i].index);
-                if (d && d->data && !d->busy && d->own > 0 && d->unlogged == 0) {
-                    dirty_evict(d);
-                    some = true;
-                }
-            }
-            file_put(f);
-        }
+    CLEANUP(batch_free) struct batch batch = {.parcel = p};
+    if (collect_loaded(&batch) < 0)
+        return;
+    for (size_t i = 0; i < batch.count && dirty_bytes(p) > limit; i++) {
+        struct file *f = batch.items[i].file;
+        LOCK_SCOPE(&f->lock);
+        struct dirty *d = dirty_find(f, batch.items[i].index);
+        if (d && d->data && !d->busy && d->own > 0 && d->unlogged == 0)
+            dirty_evict(d);
     }
 }
 
-/* A chunk whose base cannot be had now (its home is away) cannot be encoded; its blocks can be
- * logged. */
 int flush_make_room(struct parcel *p)
 {
-    size_t limit = p->config.dirty_bytes;
+    size_t limit = p->config.dirty_bytes, enough = limit / 4 * 3;
     if (!p->config.log || dirty_bytes(p) <= limit)
         return 0;
     flush_token_take(p);
-    int r = flush_down_to(p, limit / 4 * 3);
-    if (r < 0) {
+    int r = flush(p, collect_loaded, false, enough);
+    if (r < 0 || dirty_bytes(p) > enough) {
         int logged = journal_batch(p, false);
         if (logged == 0)
-            evict_down_to(p, limit / 4 * 3);
+            evict_down_to(p, enough);
+        r = logged < 0 ? logged : r;
         if (dirty_bytes(p) <= limit)
             r = 0;
-        else
-            r = logged < 0 ? logged : r;
     }
     flush_token_give(p);
     return r;
 }
 
-int parcel_settle(struct parcel *p)
+int flush_all(struct parcel *p, bool wait)
 {
-    if (!p->config.log)
-        return -EROFS;
-    flush_token_take(p);
-    int r = flush_down_to(p, p->config.dirty_bytes / 16);
-    flush_token_give(p);
-    return r < 0 ? r : ready_nodes(p);
+    return flush(p, collect_all, wait, 0);
 }
 
-/* Keyrings and catalog. */
+/* Fetching ahead of a commit, so that it does not have to. */
 
-/* Applies the set of holes to the keyring. As the flusher, frozen. */
-static int apply_holes(struct file *f)
+/* Says what is wrong with a chunk whose base is not to be had, unless the home is away; with
+ * salvage it is completed all the same. */
+static int do_without(struct file *f, uint64_t index, int error)
 {
-    for (;;) {
-        struct hole_range range;
-        {
-            LOCK_SCOPE(&f->lock);
-            if (f->holes.count == 0)
-                return 0;
-            range = f->holes.ranges[f->holes.count - 1];
-        }
-        int r = keyring_clear(f->keyring, range.first, range.last);
-        if (r < 0) { /* only its ends may lie in nodes that have to be read */
-            r = salvage_node(f, range.first, r);
-            r = r < 0 ? r : salvage_node(f, range.last - 1, -EBADMSG);
-            r = r < 0 ? r : keyring_clear(f->keyring, range.first, range.last);
-        }
-        if (r < 0)
-            return r;
-        LOCK_SCOPE(&f->lock);
-        f->generation++;
-        r = holes_remove(&f->holes, range.first, range.last);
-        if (r < 0)
-            return r;
-    }
+    if (error != -EBADMSG && error != -ENOENT)
+        return error;
+    LOCK_SCOPE(&f->lock);
+    const struct dirty *d = dirty_find(f, index);
+    return d && d->busy ? 0 : dirty_complete(f, index);
 }
 
-/* Moves settled chunks into the keyring. As the flusher, frozen. */
-static int apply_refs(struct file *f)
+/* The object that a changed chunk lies on, and the nodes on the way to it; then the chunk is
+ * complete. No lock and no token; 0 also if nothing is missing. */
+int flush_fetch(struct file *f, uint64_t index, bool loaded)
 {
-    for (;;) {
-        struct object_ref *ref;
-        uint64_t index;
-        {
-            LOCK_SCOPE(&f->lock);
-            if (!f->dirty)
-                return 0;
-            index = f->dirty->index;
-            ref = f->dirty->ref;
-        }
-        int r = keyring_set(f->keyring, index, ref);
-        if (r < 0 && (r = salvage_node(f, index, r)) == 0)
-            r = keyring_set(f->keyring, index, ref);
-        if (r < 0)
-            return r;
-        LOCK_SCOPE(&f->lock);
-        f->generation++;
-        dirty_remove(f->dirty);
-    }
-}
-
-static int save_file(struct parcel *p, struct file *f, struct catalog_entry *entry)
-{
-    int r = apply_holes(f);
-    r = r < 0 ? r : apply_refs(f);
-    return r < 0 ? r : keyring_save(f->keyring, put_object, p, &entry->root, &entry->height);
-}
-
-/* Adds a file to the catalog. Frozen, as the flusher. */
-static int list_file(struct parcel *p, struct file *f, struct catalog *catalog)
-{
-    CLEANUP_FREE char *path = file_path(f);
-    if (!path)
-        return -ENOMEM;
-    struct catalog_entry entry = {
-        .file_id = f->file_id,
-        .path = path,
-        .is_folder = f->is_folder,
-        .is_volatile = f->is_volatile,
-    };
+    struct parcel *p = f->parcel;
+    struct object_ref ref = {0};
+    bool far;
     {
         LOCK_SCOPE(&f->lock);
-        entry.mode = f->mode;
-        entry.mtime = f->mtime;
-        entry.size = f->size;
-        entry.chunk_size = f->chunk_size;
+        const struct dirty *d = dirty_find(f, index);
+        if (!d || d->own == 0 || (loaded && !d->data))
+            return 0;
+        far = !d->busy && !is_near(f, d);
+        if (d->ref)
+            ref = *d->ref;
     }
-    int r = f->is_folder ? 0 : save_file(p, f, &entry);
-    r = r < 0 ? r : catalog_add(catalog, &entry);
-    secret_wipe(&entry, sizeof entry);
+    int r = object_id_is_hole(&ref.id) ? keyring_lookup(f->keyring, index, &ref) : 0;
+    if (r == 0 && far && !object_id_is_hole(&ref.id)) {
+        struct chunk *chunk;
+        r = chunk_cache_get(p->cache, &ref, f->chunk_size, &chunk);
+        if (r == 0) {
+            LOCK_SCOPE(&f->lock);
+            r = dirty_complete(f, index); /* finds it in the cache */
+            chunk_cache_release(p->cache, chunk);
+        }
+    }
+    secret_wipe(&ref, sizeof ref);
+    return loaded ? r : do_without(f, index, r);
+}
+
+static int fetch_item(void *ctx, size_t i)
+{
+    struct batch *batch = ctx;
+    struct item *item = &batch->items[batch->from + i];
+    return flush_fetch(item->file, item->index, false);
+}
+
+/* A slice at a time, so that what was fetched does not fill the memory. */
+static int settle_all(struct parcel *p)
+{
+    CLEANUP(batch_free) struct batch batch = {.parcel = p};
+    int r = collect_all(&batch);
+    for (; r == 0 && batch.from < batch.count; batch.from += SLICE) {
+        size_t left = batch.count - batch.from, part = left < SLICE ? left : SLICE;
+        r = pool_each(p->config.pool, part, fetch_item, &batch);
+        flush_token_take(p);
+        int encoded = pool_each(p->config.pool, part, flush_item, &batch);
+        flush_token_give(p);
+        r = r < 0 ? r : encoded;
+    }
     return r;
 }
 
-struct list {
-    struct file **files; /* each with a reference */
-    size_t count;
-};
-
-static void list_free(struct list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        file_put(list->files[i]);
-    free(list->files);
-}
-
-/* With p->names held: all that have a name, each folder before what is in it. */
-static void list_below(struct list *list, struct file *folder)
-{
-    for (struct file *f = folder->children; f; f = f->hh_name.next) {
-        f->references++;
-        list->files[list->count++] = f;
-        list_below(list, f);
-    }
-}
-
-static int list_all(struct parcel *p, struct list *list, uint64_t *ret_next_file_id)
-{
-    LOCK_SCOPE(&p->names);
-    list->files = calloc(HASH_CNT(hh_id, p->files), sizeof(struct file *));
-    if (!list->files)
-        return -ENOMEM;
-    list_below(list, p->root);
-    *ret_next_file_id = p->next_file_id;
-    return 0;
-}
-
-static int save_catalog(struct parcel *p, struct object_ref *ret)
-{
-    CLEANUP_CATALOG struct catalog *catalog = catalog_new();
-    CLEANUP(list_free) struct list list = {0};
-    if (!catalog)
-        return -ENOMEM;
-    int r = list_all(p, &list, &catalog->next_file_id);
-    for (size_t i = 0; r == 0 && i < list.count; i++)
-        r = list_file(p, list.files[i], catalog);
-    CLEANUP_BUFFER struct buffer object = {0};
-    r = r < 0 ? r : catalog_encode(p->config.codec, p->config.secret, catalog, &object, ret);
-    return r < 0 ? r : put_object(p, &ret->id, object.data, object.size);
-}
-
-int parcel_flush(struct parcel *p, struct object_ref *ret_catalog)
+int parcel_settle(struct parcel *p, bool fetch)
 {
     if (!p->config.log)
         return -EROFS;
-    int r;
-    do {
-        r = flush_batch(p, collect_loaded);
-    } while (r > 0);
-    while (r == 0 && (r = flush_batch(p, collect_evicted)) > 0)
-        r = 0;
-    if (r == 0 && !p->half_committed)
-        r = ready_nodes(p);
-    if (r == 0) {
-        p->half_committed = true;
-        r = save_catalog(p, ret_catalog);
+    if (fetch) {
+        int r = settle_all(p);
+        return r < 0 ? r : save_fetch(p);
     }
+    flush_token_take(p);
+    int r = flush(p, collect_loaded, false, p->config.dirty_bytes / 16);
+    flush_token_give(p);
     return r;
-}
-
-void parcel_committed(struct parcel *p)
-{
-    ops_free(ops_take(p));
-    journal_forget_attrs(p);
-    p->half_committed = false;
 }

@@ -156,61 +156,12 @@ static int capture(struct moment *m)
     return 0;
 }
 
-/* The blocks of a chunk that are not in the log. With the lock held. */
-struct blocks {
-    struct log_blocks head;
-    uint8_t bitmap[CHUNK_SIZE_MAX / BLOCK_SIZE / 8];
-    const uint8_t *parts[CHUNK_SIZE_MAX / BLOCK_SIZE];
-};
-
-static void gather(const struct file *f, const struct dirty *d, struct blocks *b)
-{
-    unsigned blocks = file_blocks(f);
-    memset(b->bitmap, 0, sizeof b->bitmap);
-    b->head = (struct log_blocks){.file_id = f->file_id,
-                                  .index = d->index,
-                                  .bitmap = b->bitmap,
-                                  .bitmap_size = (blocks + 7) / 8};
-    for (unsigned i = 0; i < blocks; i++) {
-        if (!dirty_unlogged(d, i))
-            continue;
-        b->bitmap[i / 8] |= (uint8_t)(1u << (i % 8));
-        b->parts[b->head.count++] = d->data + (size_t)i * BLOCK_SIZE;
-    }
-}
-
-/* With the lock held: its blocks are at AT now. */
-static int note_places(struct file *f, struct dirty *d, const struct log_at *at)
-{
-    unsigned blocks = file_blocks(f), slot = 0;
-    if (!d->where)
-        d->where = calloc(blocks, sizeof *d->where);
-    if (!d->where)
-        return -ENOMEM;
-    for (unsigned i = 0; i < blocks; i++)
-        if (dirty_unlogged(d, i))
-            d->where[i] = (struct block_at){*at, slot++};
-    dirty_set_logged(d);
-    return 0;
-}
-
 static int log_blocks(struct moment *m, struct item *item)
 {
     struct file *f = item->file;
-    CLEANUP_FREE struct blocks *b = malloc(sizeof *b);
-    if (b) {
-        LOCK_SCOPE(&f->lock);
-        gather(f, dirty_find(f, item->index), b);
-    }
-    struct log_at at;
-    int r = b ? site_log_put_blocks(m->parcel->config.log, m->batch, false, &b->head, b->parts, &at)
-              : -ENOMEM;
-    if (r == 0 && !(item->blocks = block_set_new(b->bitmap, b->head.bitmap_size)))
-        r = -ENOMEM;
+    int r = blocks_put(f, item->index, m->batch, false, &item->blocks);
     LOCK_SCOPE(&f->lock);
-    struct dirty *d = dirty_find(f, item->index);
-    r = r < 0 ? r : note_places(f, d, &at);
-    dirty_end_busy(d);
+    dirty_end_busy(dirty_find(f, item->index));
     return r;
 }
 
@@ -337,7 +288,9 @@ int journal_batch(struct parcel *p, bool consistent)
         return -EAGAIN;
     CLEANUP(moment_free) struct moment m = {.parcel = p};
     parcel_gate_close(p);
-    int r = capture(&m);
+    int r = consistent ? volatile_fold(p) : 0;
+    consistent = consistent && !volatile_any_stale(p);
+    r = r < 0 ? r : capture(&m);
     parcel_gate_open(p);
     if (r == 0 && m.count == 0 && m.operations.size == 0 && p->consistent == consistent)
         return 0;

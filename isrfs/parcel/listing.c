@@ -53,14 +53,18 @@ static int change_attr(struct parcel *p, uint64_t file_id, const unsigned *mode,
         return r;
     struct file *f = file_get(p, file_id);
     if (f) {
-        {
+        if (mode) {
             LOCK_SCOPE(&f->lock);
-            if (mode)
-                f->mode = *mode & 0777;
-            if (mtime)
-                f->mtime = *mtime;
-            f->ctime = file_now();
+            f->mode = *mode & 0777;
             file_attr_changed(f);
+        }
+        {
+            struct file *t = file_top(f);
+            LOCK_SCOPE(&t->lock);
+            if (mtime)
+                t->mtime = *mtime;
+            t->ctime = file_now();
+            file_attr_changed(t);
         }
         atomic_fetch_add(&p->changes, 1);
         file_put(f);

@@ -65,7 +65,7 @@ static void drop_references(struct parcel *p, struct file *f, uint64_t count)
 
 void file_put(struct file *f)
 {
-    drop_references(f->parcel, f, 1);
+    drop_references(f->parcel, file_owner(f), 1);
 }
 
 void parcel_forget(struct parcel *p, uint64_t file_id, uint64_t references)
@@ -83,8 +83,10 @@ void file_free(struct file *f)
 {
     if (!f)
         return;
+    file_free(f->run);
     while (f->dirty)
         dirty_remove(f->dirty);
+    spill_free(f->spill);
     if (f->attr_unlogged) {
         LOCK_SCOPE(&f->parcel->dirty_lock);
         DL_DELETE2(f->parcel->attr_list, f, attr_prev, attr_next);
@@ -190,19 +192,23 @@ char *file_path(struct file *f)
 
 void file_attr(struct file *f, struct parcel_attr *ret)
 {
-    LOCK_SCOPE(&f->lock);
-    *ret = (struct parcel_attr){
-        .file_id = f->file_id,
-        .is_folder = f->is_folder,
-        .mode = f->mode,
-        .links = f->unlinked    ? 0
-                 : f->is_folder ? 2
-                                : 1,
-        .size = f->size,
-        .chunk_size = f->chunk_size,
-        .mtime = f->mtime,
-        .ctime = f->ctime,
-    };
+    struct file *t = file_top(f);
+    {
+        LOCK_SCOPE(&f->lock);
+        *ret = (struct parcel_attr){
+            .file_id = f->file_id,
+            .is_folder = f->is_folder,
+            .mode = f->mode,
+            .links = f->unlinked    ? 0
+                     : f->is_folder ? 2
+                                    : 1,
+            .chunk_size = f->chunk_size,
+        };
+    }
+    LOCK_SCOPE(&t->lock);
+    ret->size = t->size;
+    ret->mtime = t->mtime;
+    ret->ctime = t->ctime;
 }
 
 /* With p->names held: the folder with that id. */
@@ -254,6 +260,7 @@ static int note_name(const struct file *f, enum op_type type, const struct file 
                     .folder = folder->file_id,
                     .name = strdup(name),
                     .is_folder = f->is_folder,
+                    .is_volatile = f->is_volatile,
                     .chunk_size = f->chunk_size};
     return op.name ? ops_note(f->parcel, op) : -ENOMEM;
 }
@@ -294,6 +301,7 @@ static int make(struct parcel *p, uint64_t folder, const char *name, unsigned mo
     struct catalog_entry entry = {
         .file_id = p->next_file_id,
         .is_folder = is_folder,
+        .is_volatile = !is_folder && catalog_name_is_volatile(name),
         .mode = mode & 0777,
         .mtime = file_now(),
         .chunk_size = is_folder ? 0 : CHUNK_SIZE_DEFAULT,
@@ -302,6 +310,11 @@ static int make(struct parcel *p, uint64_t folder, const char *name, unsigned mo
     if (r < 0)
         return r;
     p->next_file_id++;
+    r = f->is_volatile ? volatile_attach(f) : 0;
+    if (r < 0) {
+        file_free(file_take_name(p, f));
+        return r;
+    }
     f->references = 1;
     r = note_name(f, OP_CREATE, parent, name);
     if (r < 0)

@@ -93,7 +93,7 @@ int ops_encode(const struct op *op, struct buffer *out)
     switch (op->type) {
     case OP_CREATE:
         r = r < 0 ? r : buffer_put_u64(out, op->folder);
-        r = r < 0 ? r : buffer_put_u8(out, op->is_folder);
+        r = r < 0 ? r : buffer_put_u8(out, (uint8_t)(op->is_folder | op->is_volatile << 1));
         r = r < 0 ? r : buffer_put_u32(out, op->chunk_size);
         return r < 0 ? r : put_name(out, op->name);
     case OP_NAME:
@@ -160,10 +160,14 @@ int ops_decode(struct reader *in, struct op *op)
     *op = (struct op){
         .type = reader_u8(in), .file_id = reader_u64(in), .ref = ref, .blocks = op->blocks};
     const uint8_t *bytes = NULL;
+    uint8_t flags;
     switch (op->type) {
     case OP_CREATE:
         op->folder = reader_u64(in);
-        op->is_folder = reader_u8(in);
+        flags = reader_u8(in);
+        op->is_folder = flags & 1;
+        op->is_volatile = flags >> 1 & 1;
+        in->bad |= flags > 2;
         op->chunk_size = reader_u32(in);
         get_name(in, op);
         break;
@@ -208,7 +212,7 @@ int ops_decode(struct reader *in, struct op *op)
 void file_attr_changed(struct file *f)
 {
     struct parcel *p = f->parcel;
-    if (f->attr_unlogged || !p->noting)
+    if (f->attr_unlogged || !p->noting || f->below)
         return;
     f->attr_unlogged = true;
     LOCK_SCOPE(&p->dirty_lock);

@@ -6,9 +6,10 @@
  *   write.c     bytes in, holes, seeking              dirty.c     changed chunks in memory
  *   flush.c     changed chunks to objects in the log  prefetch.c  decoding ahead
  *   journal.c   changes to batches in the log         replay.c    and back
- *     ops.c       what is noted for the journal         listing.c   attributes, listing
- *   patience.c  waiting for the home                  ready.c     nodes for a commit
- *   salvage.c   doing without what is damaged
+ *   ops.c       what is noted for the journal         listing.c   attributes, listing
+ *   save.c      keyrings and catalog of a commit      fetch.c     what a commit will need
+ *   blocks.c    changed blocks as records             volatile.c  a running machine's memory
+ *   patience.c  waiting for the home                  salvage.c   doing without what is damaged
  *
  * The locks and their order stand in parcel_internal.h. */
 #include <string.h>
@@ -98,7 +99,9 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
     int r = catalog_load(config->store, config->codec, catalog_ref, &catalog);
     r = r < 0 ? r : build_tree(p, catalog);
     r = r < 0 || !p->losses ? r : salvage_tree(p, catalog);
+    p->consistent = config->consistent;
     r = r < 0 || !config->log ? r : replay_log(p);
+    r = r < 0 || !config->log ? r : volatile_attach_all(p);
     if (r < 0)
         return r;
     p->noting = config->log;
@@ -110,6 +113,7 @@ void parcel_close(struct parcel *p)
 {
     if (!p)
         return;
+    fetch_end(p);
     prefetch_drain(p);
     struct file *f, *next;
     HASH_ITER(hh_id, p->files, f, next)
@@ -221,6 +225,6 @@ void parcel_usage(struct parcel *p, struct parcel_usage *ret)
         if (f->is_folder || f->unlinked)
             continue;
         ret->files++;
-        ret->bytes += f->size;
+        ret->bytes += f->size; /* of a volatile one: what is kept */
     }
 }

@@ -35,8 +35,10 @@ struct parcel_config {
     const struct object_secret *secret; /* for what is written; may be NULL when read-only */
     struct pool *pool;                  /* decodes ahead and encodes side by side */
     struct counters *counters;
-    size_t cache_bytes;       /* decoded chunks kept in memory; 0: 128 MiB */
-    size_t dirty_bytes;       /* changed chunks held back in memory; 0: twice that, <= 256 MiB */
+    size_t cache_bytes; /* decoded chunks kept in memory; 0: 128 MiB */
+    size_t dirty_bytes; /* changed chunks held back in memory; 0: twice that, <= 256 MiB */
+    bool consistent;    /* nothing was running when the catalog's state was committed */
+    int state_fd;       /* the folder at this site where volatile files may spill; 0: they do not */
     unsigned prefetch_chunks; /* how far to decode ahead of a sequential reader; 0: 32 */
     struct home_watch *watch; /* of the home in the stack; NULL: nobody waits for it */
     unsigned home_wait_ms;    /* how long a call waits for what is at home while that is away */
@@ -81,8 +83,8 @@ struct parcel_loss {
 };
 int parcel_each_loss(struct parcel *p, int (*fn)(void *ctx, const struct parcel_loss *loss),
                      void *ctx);
-/* How many batches of operations, and commits, are lost of which nothing more is known; and how many
- * records of the log after its newest root are missing of which it is known what they held. */
+/* How many batches of operations, and commits, are lost of which nothing more is known; and how
+ * many records of the log after its newest root are missing of which it is known what they held. */
 void parcel_lost(struct parcel *p, uint64_t *ret_operations, uint64_t *ret_records);
 
 /* Calls FN with each file that has changes beyond the opened catalog, and how many bytes. */
@@ -154,6 +156,13 @@ ssize_t parcel_write(struct parcel *p, uint64_t file_id, const void *data, size_
 /* Makes zeros of a range; whole chunks become holes. Grows the file to OFFSET + SIZE unless
  * KEEP_SIZE. */
 int parcel_zero(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_t size, bool keep_size);
+/* Volatile files are the memory of a running machine (catalog_name_is_volatile). What is written to
+ * one is kept only by a consistent batch or commit, whole; until then a crash leaves what the last
+ * one kept. Writing to one never fails for want of space, which is reserved here when it is opened
+ * (-ENOSPC). Nothing for other files. */
+bool parcel_is_volatile(struct parcel *p, uint64_t file_id);
+int parcel_open_for_writing(struct parcel *p, uint64_t file_id);
+
 /* As SEEK_DATA / SEEK_HOLE, by chunk: -ENXIO beyond the end, or for DATA when there is none. */
 int parcel_seek(struct parcel *p, uint64_t file_id, uint64_t offset, bool data, uint64_t *ret);
 
@@ -165,27 +174,33 @@ enum parcel_place { PARCEL_HOLE, PARCEL_HOME, PARCEL_SITE, PARCEL_MEMORY };
 int parcel_place(struct parcel *p, uint64_t file_id, uint64_t index, enum parcel_place *ret_place,
                  uint64_t *ret_end);
 
-/* Writes everything that was changed since the last call to the log, as one batch, which is
- * replayed wholly or not at all when the parcel is opened again; it is durable after
- * site_log_flush. Changes are held back for a moment only. 0; -EAGAIN: a commit has to be finished
- * first; -ENOSPC, -EIO. */
+/* Writes everything that was changed since the last call to the log (CONSISTENT: nothing is
+ * running; then volatile files too), as one batch, which is replayed wholly or not at all when the
+ * parcel is opened again; it is durable after site_log_flush. Changes are held back for a moment
+ * only. 0; -EAGAIN: a commit has to be finished first; -ENOSPC, -EIO. */
 int parcel_journal(struct parcel *p, bool consistent);
-/* Was the last batch (also one that was replayed) written as a consistent one? */
+/* Was the last batch (also one that was replayed) a consistent one? One that was asked to be is not
+ * if the memory of a machine is older than its disk, as a crash leaves it. */
 bool parcel_is_consistent(struct parcel *p);
 
 /* Encodes most of what is changed in memory into the log, so that a commit that follows has little
- * to do. -EHOSTDOWN: the home is away and a commit would need it. */
-int parcel_settle(struct parcel *p);
+ * to do. With FETCH also what the home is needed for, which is waited for without holding anybody
+ * up; it fails if something cannot be had. */
+int parcel_settle(struct parcel *p, bool fetch);
 
 /* For a commit (sync/commit.h, which is the only caller): freeze waits until no change is under way
  * and holds back new ones; flush turns every changed chunk into objects in the log, saves the
- * keyrings and gives the catalog that names them, also in the log; committed says that a root names
- * it in the log; thaw lets changes go on. All of it by one thread, flush and committed while
- * frozen; settle and journal wait until it thaws. flush gives -EHOSTDOWN, with nothing changed, when
- * it needs something from a home that is away. */
+ * keyrings and the catalog that names them, also in the log, and says in ROOT what it is (current,
+ * contains, partial); committed says that this root is in the log; thaw lets changes go on.
+ *
+ * With ROOT->consistent set (nothing is running; cleared if a volatile file is older than that)
+ * volatile files are in it as they are, else as at the last consistent batch or commit.
+ *
+ * Without WAIT nothing is fetched: what cannot be taken stays in the log as a batch of its own,
+ * which the root ends (partial). Between flush and the root no batch may be written. */
 void parcel_freeze(struct parcel *p);
 void parcel_thaw(struct parcel *p);
-int parcel_flush(struct parcel *p, struct object_ref *ret_catalog);
+int parcel_flush(struct parcel *p, bool wait, struct site_root *root);
 void parcel_committed(struct parcel *p);
 
 /* Is there a file that was removed and is still open? Such a file is in no commit. */

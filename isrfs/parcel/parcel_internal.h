@@ -24,6 +24,7 @@
 #include "isrfs/parcel/losses.h"
 #include "isrfs/parcel/parcel.h"
 #include "isrfs/parcel/ref_slots.h"
+#include "isrfs/parcel/spill.h"
 
 #define BLOCK_SIZE 4096u
 
@@ -56,8 +57,12 @@ struct file {
     uint64_t file_id;
     bool is_folder, is_volatile;
     bool recovered;      /* while opening only; it is counted */
+    bool is_stale;       /* with the token; see volatile.c */
     uint32_t chunk_size; /* 0 for a folder */
     struct keyring *keyring;
+    struct file *run; /* a volatile file's layer above, constant once it is there; see volatile.c */
+    struct file *below;  /* of such a layer: the file */
+    struct spill *spill; /* of such a layer: lock; constant once it is there */
 
     struct file *parent;   /* p->names; NULL for the root and for what was unlinked */
     char *name;            /* p->names */
@@ -79,6 +84,21 @@ struct file {
     uint64_t read_next;                 /* lock; index after the last chunk read */
     uint64_t prefetch_end;              /* lock; decoded ahead up to here */
     unsigned read_streak;               /* lock; reads in a row that went on where the last ended */
+};
+
+/* A chunk that a commit will need the base of. */
+struct wanted_base {
+    uint64_t file_id, index;
+};
+
+#define FETCH_RING 256u
+
+/* See fetch.c. */
+struct fetcher {
+    struct wanted_base ring[FETCH_RING];
+    unsigned head, used;
+    bool running, ending;
+    time_t resume; /* monotonic seconds; nothing is fetched before */
 };
 
 struct parcel {
@@ -116,7 +136,8 @@ struct parcel {
 
     pthread_mutex_t prefetch_lock;
     pthread_cond_t prefetch_done;
-    unsigned prefetching; /* prefetch_lock; jobs under way */
+    unsigned prefetching;   /* prefetch_lock; jobs under way */
+    struct fetcher fetcher; /* prefetch_lock */
 
     _Atomic uint64_t changes;
     uint64_t missing;                  /* while opening; records of the log that were announced */
@@ -237,6 +258,7 @@ struct op {
     uint64_t folder;          /* CREATE, NAME */
     char *name;               /* CREATE, NAME; owned */
     bool is_folder;           /* CREATE */
+    bool is_volatile;         /* CREATE */
     bool consistent;          /* MOMENT: nothing was running when the batch was written */
     uint32_t chunk_size;      /* CREATE */
     unsigned mode;            /* ATTR */
@@ -275,6 +297,9 @@ void file_attr_changed(struct file *f);
  * hole, else to be released. No lock may be held. -EIO (logged); -EHOSTDOWN: the home is away. */
 int file_base(struct file *f, uint64_t index, const struct object_ref *ref, struct chunk **ret);
 
+/* The whole chunk into DATA. No lock may be held. As file_base. */
+int file_read_chunk(struct file *f, uint64_t index, uint8_t *data);
+
 /* parcel_read as far as it goes without waiting for a home that is away, and so on. */
 ssize_t parcel_read_now(struct parcel *p, uint64_t file_id, void *data, size_t size,
                         uint64_t offset);
@@ -290,8 +315,38 @@ int parcel_zero_now(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_
 int parcel_truncate_now(struct parcel *p, uint64_t file_id, uint64_t size);
 int parcel_seek_now(struct parcel *p, uint64_t file_id, uint64_t offset, bool data, uint64_t *ret);
 
-/* Makes holes of chunks, with f->lock held (let go of while waiting for busy ones). -ENOMEM. */
+/* Makes holes of chunks, with f->lock held (let go of while waiting for busy ones). -ENOMEM. The
+ * second notes it for the journal. */
 int file_punch(struct file *f, uint64_t first, uint64_t last);
+int file_punch_noted(struct file *f, uint64_t first, uint64_t last);
+
+/* volatile.c */
+
+/* What is read and changed of a file: a volatile one's layer above. References are to the file. */
+static inline struct file *file_top(struct file *f)
+{
+    return f->run ? f->run : f;
+}
+static inline struct file *file_owner(struct file *f)
+{
+    return f->below ? f->below : f;
+}
+/* Gives a volatile file its layer; all of them. -ENOMEM. */
+int volatile_attach(struct file *f);
+int volatile_attach_all(struct parcel *p);
+/* Reserves space for a layer of SIZE bytes. No lock. -ENOSPC. */
+int volatile_reserve(struct file *run, uint64_t size);
+/* Moves a layer's chunk out of memory. As the flusher, no lock. */
+int volatile_spill(struct file *run, uint64_t index);
+/* Reads back the blocks of a chunk that are set in OWN. No lock. */
+int volatile_load(struct file *run, uint64_t index, const struct block_at *where,
+                  const uint64_t *own, uint8_t *data);
+/* Is there one whose bytes are of another moment than the other files? As the flusher, or while the
+ * parcel is opened. */
+bool volatile_any_stale(struct parcel *p);
+/* All layers become part of their files. Frozen, as the flusher; when it fails early nothing has
+ * changed. */
+int volatile_fold(struct parcel *p);
 
 /* prefetch.c */
 
@@ -300,10 +355,12 @@ void prefetch_note(struct file *f, uint64_t first, uint64_t last);
 /* Waits until no job is under way. */
 void prefetch_drain(struct parcel *p);
 
-/* ready.c */
+/* fetch.c */
 
-/* Are the keyring nodes at hand that a commit will change? 0, or as keyring_lookup. No lock. */
-int ready_nodes(struct parcel *p);
+/* Says that a part of that chunk was written. No lock may be held. */
+void fetch_note(struct file *f, uint64_t index);
+/* From now on nothing is begun. */
+void fetch_end(struct parcel *p);
 
 /* flush.c */
 
@@ -313,9 +370,32 @@ void flush_token_give(struct parcel *p);
 /* Before a write: makes room among the changed chunks. 0 or why there is none. No lock, not in the
  * gate. */
 int flush_make_room(struct parcel *p);
+/* Makes an object of DATA in the log; *RET is a slot of its own, NULL if all is zero. */
+int flush_encode_data(struct parcel *p, const struct file *f, const uint8_t *data,
+                      struct object_ref **ret);
+/* As the flusher: encodes all changed chunks; without WAIT only those that need nothing from the
+ * home. */
+int flush_all(struct parcel *p, bool wait);
+/* Fetches what a changed chunk (LOADED: if it has data in memory) and its commit need. No lock, not
+ * the token. As store_get; nothing is logged. */
+int flush_fetch(struct file *f, uint64_t index, bool loaded);
+/* Puts an object into the log: for keyring_save, with the parcel as CTX. */
+int flush_put_object(void *ctx, const struct object_id *id, const void *object, size_t size);
 /* Encodes a busy, complete chunk into the log and settles it; ends its being busy. As the flusher,
  * no lock. 0, 1 if it is a hole now, negative errno. */
 int flush_encode(struct file *f, uint64_t index);
+
+/* save.c */
+
+/* Fetches the nodes that a commit needs. No lock, not the token. */
+int save_fetch(struct parcel *p);
+
+/* blocks.c */
+
+/* Puts the blocks of a chunk that are not in the log (or ALL of its own), which must be in memory,
+ * into BATCH; which these are is in *RET, to be freed. As the flusher; the chunk is busy or the
+ * parcel frozen. No lock. */
+int blocks_put(struct file *f, uint64_t index, uint64_t batch, bool all, struct block_set **ret);
 
 /* journal.c */
 

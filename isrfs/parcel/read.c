@@ -8,7 +8,7 @@
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel_internal.h"
 
-/* Says once what is wrong where, and gives what a reader is to get. */
+/* Says once what is wrong where, and gives what a reader is to get (or -EHOSTDOWN). */
 static int report(struct file *f, uint64_t index, const struct object_id *id, int error)
 {
     CLEANUP_FREE char *path = file_path(f);
@@ -88,6 +88,8 @@ static int read_piece(struct file *f, uint64_t index, size_t at, uint8_t *data, 
         }
         if (r <= 0)
             return r;
+        if (f->below)
+            return read_piece(f->below, index, at, data, size, ret);
         bool changed = !object_id_is_hole(&ref.id);
         r = file_base(f, index, changed ? &ref : NULL, ret);
         LOCK_SCOPE(&f->lock);
@@ -96,6 +98,17 @@ static int read_piece(struct file *f, uint64_t index, size_t at, uint8_t *data, 
     secret_wipe(&ref, sizeof ref);
     if (r == 0 && !*ret)
         memset(data, 0, size);
+    return r;
+}
+
+int file_read_chunk(struct file *f, uint64_t index, uint8_t *data)
+{
+    struct chunk *chunk;
+    int r = read_piece(f, index, 0, data, f->chunk_size, &chunk);
+    if (r == 0 && chunk) {
+        memcpy(data, chunk_data(chunk), f->chunk_size);
+        chunk_cache_release(f->parcel->cache, chunk);
+    }
     return r;
 }
 
@@ -122,7 +135,8 @@ ssize_t parcel_read_now(struct parcel *p, uint64_t file_id, void *data, size_t s
     int r = file_get_regular(p, file_id, &f);
     if (r < 0)
         return r;
-    size = clip(f, size, offset);
+    struct file *t = file_top(f);
+    size = clip(t, size, offset);
     if (size == 0)
         return 0;
     prefetch_note(f, offset / f->chunk_size, (offset + size - 1) / f->chunk_size);
@@ -132,7 +146,7 @@ ssize_t parcel_read_now(struct parcel *p, uint64_t file_id, void *data, size_t s
         uint8_t *to = (uint8_t *)data + done;
         struct chunk *chunk;
         part = piece_size(f, size - done, offset + done);
-        r = read_piece(f, (offset + done) / f->chunk_size, at, to, part, &chunk);
+        r = read_piece(t, (offset + done) / f->chunk_size, at, to, part, &chunk);
         if (r < 0)
             return r;
         if (chunk) {
@@ -151,7 +165,8 @@ ssize_t parcel_read_view_now(struct parcel *p, uint64_t file_id, void *room, siz
     int r = file_get_regular(p, file_id, &f);
     if (r < 0)
         return r;
-    size = clip(f, size < PARCEL_VIEW_SIZE ? size : PARCEL_VIEW_SIZE, offset);
+    struct file *t = file_top(f);
+    size = clip(t, size < PARCEL_VIEW_SIZE ? size : PARCEL_VIEW_SIZE, offset);
     if (size == 0)
         return 0;
     prefetch_note(f, offset / f->chunk_size, (offset + size - 1) / f->chunk_size);
@@ -160,7 +175,7 @@ ssize_t parcel_read_view_now(struct parcel *p, uint64_t file_id, void *room, siz
         size_t part = piece_size(f, size - done, offset + done);
         uint8_t *to = (uint8_t *)room + done;
         struct chunk **held = &ret->held[ret->count];
-        r = read_piece(f, (offset + done) / f->chunk_size, at, to, part, held);
+        r = read_piece(t, (offset + done) / f->chunk_size, at, to, part, held);
         if (r < 0) {
             parcel_view_end(p, ret);
             return r;

@@ -25,6 +25,7 @@ static int redo_create(struct parcel *p, const struct op *op)
         return -EBADMSG;
     struct catalog_entry entry = {.file_id = op->file_id,
                                   .is_folder = op->is_folder,
+                                  .is_volatile = op->is_volatile,
                                   .chunk_size = op->is_folder ? 0 : op->chunk_size};
     if (op->file_id >= p->next_file_id)
         p->next_file_id = op->file_id + 1;

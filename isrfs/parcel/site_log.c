@@ -18,7 +18,7 @@
 #include "isrfs/parcel/site_log_internal.h"
 #include "isrfs/parcel/site_log_scan.h"
 
-#define ROOT_SIZE (8 + 8 + 3 * sizeof(struct object_ref) + 1)
+#define ROOT_SIZE (8 + 8 + 3 * sizeof(struct object_ref) + 1 + 8)
 
 static struct site_log *from_store(struct store *s)
 {
@@ -132,13 +132,14 @@ static void encode_root(const struct site_root *root, uint64_t first_segment,
     const struct object_ref *refs[] = {&root->base, &root->current, &root->publishing};
     for (size_t i = 0; i < 3; i++, at += sizeof(struct object_ref))
         memcpy(at, refs[i], sizeof(struct object_ref));
-    *at = (uint8_t)(root->consistent | root->publishing_consistent << 1);
+    *at = (uint8_t)(root->consistent | root->publishing_consistent << 1 | root->partial << 2);
+    put_u64(at + 1, root->contains);
 }
 
 static int decode_root(const uint8_t *in, size_t size, struct site_root *root,
                        uint64_t *first_segment)
 {
-    if (size != ROOT_SIZE || in[ROOT_SIZE - 1] > 3)
+    if (size != ROOT_SIZE || in[ROOT_SIZE - 9] > 7)
         return -EBADMSG;
     *first_segment = get_u64(in);
     root->base_version = get_u64(in + 8);
@@ -147,7 +148,9 @@ static int decode_root(const uint8_t *in, size_t size, struct site_root *root,
     for (size_t i = 0; i < 3; i++, at += sizeof(struct object_ref))
         memcpy(refs[i], at, sizeof(struct object_ref));
     root->consistent = *at & 1;
-    root->publishing_consistent = *at >> 1;
+    root->publishing_consistent = *at >> 1 & 1;
+    root->partial = *at >> 2;
+    root->contains = get_u64(at + 1);
     return 0;
 }
 
@@ -241,17 +244,16 @@ static int take_root(struct site_log *l, const struct segment_record *record)
         l->journal.lost++;
         return 0;
     }
-    /* a check-in says something new of the same state: batches since then still count */
-    bool same = l->has_root && object_id_equal(&l->root->current.id, &root->current.id);
+    /* a check-in says something new of the same state: what was lost since then still counts */
+    bool same = l->has_root && object_id_equal(&l->root->current.id, &root->current.id) &&
+                l->root->contains == root->contains;
     l->has_root = true;
     *l->root = *root;
     l->first_needed = first;
-    if (same)
-        return 0;
-    site_log_journal_clear(l);
-    for (size_t i = 0; i < l->damage_count; i++)
+    r = site_log_journal_root(l, root, same);
+    for (size_t i = 0; r > 0 && i < l->damage_count; i++)
         l->damage[i].newer = false;
-    return 0;
+    return r < 0 ? r : 0;
 }
 
 static int take_damage(void *ctx, const struct log_damage *damage)

@@ -32,12 +32,15 @@ struct site_root {
     struct object_ref publishing; /* fixed by a check-in that has begun; a hole: none */
     bool consistent; /* was the VM stopped (or nothing mounted) when CURRENT was committed? */
     bool publishing_consistent; /* likewise for PUBLISHING */
+    uint64_t contains; /* batches up to this number are in CURRENT; later ones are to be replayed */
+    bool partial; /* CURRENT is whole only with batch CONTAINS + 1, which stands before the root
+                   * and is ended by it */
 };
 
 /* What opening found. */
 struct site_log_found {
     uint64_t segments, objects, bytes, roots;
-    uint64_t batches;    /* after the newest root */
+    uint64_t batches;    /* that the newest root does not contain */
     uint64_t torn_bytes; /* after the last good record of a segment, where a crash may leave them */
     int64_t written; /* when the newest segment was last written, seconds since 1970; 0: never */
 };
@@ -69,11 +72,13 @@ struct store *site_log_store(struct site_log *l);
 /* Appends a root record; it counts when site_log_flush has returned. 0, -ENOSPC, -EIO, ... */
 int site_log_put_root(struct site_log *l, const struct site_root *root);
 
-/* Batches: what was done to files since the newest root, for replaying. A batch is all its records
- * or nothing: records of operations and of blocks, in any order, the last one marked as the end.
- * One thread at a time; begin makes a number that no other batch has. An unfinished batch is simply
- * never replayed. */
+/* Batches: what was done to files that the newest root does not contain, for replaying. A batch is
+ * all its records or nothing: records of operations and of blocks, in any order, the last one
+ * marked as the end (or followed by a partial root, which is its end). One thread at a time; begin
+ * makes a number that no other batch has. An unfinished batch is simply never replayed. */
 uint64_t site_log_begin_batch(struct site_log *l);
+/* The highest number that was given so far. */
+uint64_t site_log_last_batch(struct site_log *l);
 
 /* Where a record of blocks is; opaque but for comparing. */
 struct log_at {
@@ -104,10 +109,11 @@ int site_log_put_operations(struct site_log *l, uint64_t batch, bool end, const 
 int site_log_read_blocks(struct site_log *l, const struct log_at *at, struct buffer *buffer,
                          struct log_blocks *ret);
 
-/* Calls the functions with what the whole batches after the newest root hold, as it was found when
- * the log was opened: for each batch first its operations, then its blocks (whose DATA is not to be
- * kept), until one returns other than 0, and returns that. LOST (may be NULL without salvage) says
- * that the operations of a batch are not to be had, or a commit: changes without a name. */
+/* Calls the functions with what the whole batches hold that the newest root does not contain, as it
+ * was found when the log was opened: for each batch first its operations, then its blocks (whose
+ * DATA is not to be kept), until one returns other than 0, and returns that. LOST (may be NULL
+ * without salvage) says that the operations of a batch are not to be had, or a commit: changes
+ * without a name. */
 struct log_replayer {
     int (*lost)(void *ctx);
     int (*operations)(void *ctx, const void *data, size_t size);

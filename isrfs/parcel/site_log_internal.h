@@ -25,7 +25,7 @@ struct journaled {
     bool after_gap; /* records are lost before it (or, for the last, after it) */
 };
 
-/* The batches after the newest root, as they are found while the log is opened. */
+/* The batches that the newest root does not contain, as they are found while the log is opened. */
 struct journal {
     struct journaled *records; /* owned */
     size_t count, room;
@@ -131,8 +131,10 @@ int site_log_add_segment(struct site_log *l, struct segment *s);
 /* While the log is opened: takes a record of operations or blocks. -EBADMSG. */
 int site_log_journal_take(struct site_log *l, const struct log_at *at, enum record_type type,
                           const uint8_t *payload, size_t size);
-/* Forgets what was taken (a newer root has it), or what is not whole. */
-void site_log_journal_clear(struct site_log *l);
+/* Likewise a root (SAME: of the same commit as the one before): forgets what it contains. 1 if what
+ * was lost before it does not matter any more, else 0; -EBADMSG. */
+int site_log_journal_root(struct site_log *l, const struct site_root *root, bool same);
+/* Forgets what is not whole. */
 void site_log_journal_cut(struct site_log *l);
 /* Likewise with salvage: records are lost here. And at the end, instead of cut. */
 void site_log_journal_gap(struct site_log *l);

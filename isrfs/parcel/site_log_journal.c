@@ -3,6 +3,10 @@
  * whether it is the last. Numbers only grow, also over processes, so that a batch that a crash cut
  * off is never taken together with records that came later.
  *
+ * A root says which batches it contains, for it may be written long after its commit (a check-in
+ * names what it publishes), when there are newer ones already. A partial root is the end of the
+ * batch before it: with one of them the other counts, or none does.
+ *
  *   head       batch u64, end u8
  *   operations head, bytes
  *   blocks     head, file id u64, chunk index u64, bytes of bitmap u16, bitmap, the blocks */
@@ -21,6 +25,12 @@ uint64_t site_log_begin_batch(struct site_log *l)
 {
     LOCK_SCOPE(&l->lock);
     return ++l->batch;
+}
+
+uint64_t site_log_last_batch(struct site_log *l)
+{
+    LOCK_SCOPE(&l->lock);
+    return l->batch;
 }
 
 int site_log_put_operations(struct site_log *l, uint64_t batch, bool end, const void *data,
@@ -106,14 +116,6 @@ int site_log_read_blocks(struct site_log *l, const struct log_at *at, struct buf
     return r < 0 ? r : parse_blocks(record.payload, record.size, ret);
 }
 
-void site_log_journal_clear(struct site_log *l)
-{
-    l->journal.count = l->journal.whole = 0;
-    l->journal.batches = 0;
-    l->journal.gap = false;
-    l->journal.lost = 0;
-}
-
 void site_log_journal_cut(struct site_log *l)
 {
     l->journal.count = l->journal.whole;
@@ -151,6 +153,49 @@ void site_log_journal_end(struct site_log *l)
 {
     if (l->journal.count > l->journal.whole)
         end_unfinished(&l->journal);
+}
+
+/* A partial root ends its batch, of which J has FOUND; with salvage what is lost of it is only
+ * counted. 1: all of it is there; 0: it is not. */
+static int end_with_root(struct site_log *l, bool found, bool has_gap)
+{
+    if (!found && l->damage_count == 0)
+        return -EBADMSG;
+    if (found && !has_gap)
+        return 1;
+    l->journal.lost++;
+    return 0;
+}
+
+int site_log_journal_root(struct site_log *l, const struct site_root *root, bool same)
+{
+    struct journal *j = &l->journal;
+    uint64_t ended = root->partial ? root->contains + 1 : 0;
+    size_t kept = 0, whole = 0;
+    bool found = false, has_gap = !same && j->gap;
+    if (root->contains > l->batch)
+        l->batch = root->contains;
+    j->batches = 0;
+    for (size_t i = 0; i < j->count; i++) {
+        const struct journaled at = j->records[i];
+        bool is_ended = ended && at.batch == ended;
+        if (at.batch <= root->contains)
+            continue;
+        found |= is_ended;
+        has_gap |= is_ended && at.after_gap;
+        if (kept == 0 || j->records[kept - 1].batch != at.batch)
+            j->batches += i < j->whole || is_ended;
+        j->records[kept++] = at;
+        if (i < j->whole || is_ended)
+            whole = kept;
+    }
+    j->count = kept;
+    j->whole = whole;
+    if (same)
+        return ended && !found && l->damage_count == 0 ? -EBADMSG : 0;
+    j->gap = false;
+    j->lost = 0;
+    return ended ? end_with_root(l, found, has_gap) : 1;
 }
 
 int site_log_journal_take(struct site_log *l, const struct log_at *at, enum record_type type,

@@ -46,19 +46,38 @@ static void touch(struct file *f)
     atomic_fetch_add(&f->parcel->changes, 1);
 }
 
+/* A write that reaches the end of the file covers its last block: nothing but zeros lies beyond.
+ * With the lock held. */
+static int write_to_end(struct file *f, uint64_t offset, const uint8_t *data, size_t size)
+{
+    size_t at = offset % f->chunk_size, rest = (at + size) % BLOCK_SIZE;
+    uint64_t index = offset / f->chunk_size;
+    if (rest == 0 || offset + size < f->size)
+        return write_piece(f, index, at, data, size);
+    size_t whole = size - (rest < size ? rest : size);
+    int r = whole ? write_piece(f, index, at, data, whole) : 0;
+    uint8_t last[BLOCK_SIZE] = {0};
+    size_t from = rest - (size - whole); /* within the last block */
+    memcpy(last + from, data + whole, size - whole);
+    return r < 0 ? r : write_piece(f, index, at + whole, last + from, BLOCK_SIZE - from);
+}
+
 static int write_range(struct file *f, const uint8_t *data, size_t size, uint64_t offset)
 {
     for (size_t done = 0; done < size;) {
         size_t at = (offset + done) % f->chunk_size;
         size_t part = f->chunk_size - at < size - done ? f->chunk_size - at : size - done;
-        LOCK_SCOPE(&f->lock);
-        int r = write_piece(f, (offset + done) / f->chunk_size, at, data + done, part);
-        if (r < 0)
-            return r;
+        {
+            LOCK_SCOPE(&f->lock);
+            int r = write_to_end(f, offset + done, data + done, part);
+            if (r < 0)
+                return r;
+            if (offset + done + part > f->size)
+                f->size = offset + done + part;
+            touch(f);
+        }
+        fetch_note(f, (offset + done) / f->chunk_size);
         done += part;
-        if (offset + done > f->size)
-            f->size = offset + done;
-        touch(f);
     }
     return 0;
 }
@@ -68,13 +87,17 @@ ssize_t parcel_write_now(struct parcel *p, uint64_t file_id, const void *data, s
 {
     if (offset > INT64_MAX - size)
         return -EFBIG;
-    int r = flush_make_room(p);
-    r = r < 0 ? r : parcel_gate_enter(p);
+    CLEANUP_FILE struct file *f = NULL;
+    int r = file_get_regular(p, file_id, &f);
     if (r < 0)
         return r;
-    CLEANUP_FILE struct file *f = NULL;
-    r = file_get_regular(p, file_id, &f);
-    r = r < 0 ? r : write_range(f, data, size, offset);
+    /* a write to a mapped page that fails would be lost without a word */
+    int room = flush_make_room(p);
+    r = room < 0 && !f->run ? room : parcel_gate_enter(p);
+    if (r < 0)
+        return r;
+    r = write_range(file_top(f), data, size, offset);
+    r = r == -EHOSTDOWN ? -EIO : r;
     parcel_gate_leave(p);
     return r < 0 ? r : (ssize_t)size;
 }
@@ -88,13 +111,12 @@ int file_punch(struct file *f, uint64_t first, uint64_t last)
     return r;
 }
 
-/* Makes holes of whole chunks. With the lock held. */
-static int punch_chunks(struct file *f, uint64_t first, uint64_t last)
+int file_punch_noted(struct file *f, uint64_t first, uint64_t last)
 {
     if (first >= last)
         return 0;
     struct op op = {.type = OP_HOLES, .file_id = f->file_id, .first = first, .last = last};
-    int r = ops_note(f->parcel, op);
+    int r = f->below ? 0 : ops_note(f->parcel, op);
     return r < 0 ? r : file_punch(f, first, last);
 }
 
@@ -107,7 +129,7 @@ static int zero_range(struct file *f, uint64_t offset, uint64_t end)
         return holes_find(&f->holes, last) && !dirty_find(f, last)
                    ? 0
                    : write_piece(f, last, offset % size, NULL, end - offset);
-    int r = punch_chunks(f, first, last);
+    int r = file_punch_noted(f, first, last);
     if (r == 0 && offset % size && !(holes_find(&f->holes, first - 1) && !dirty_find(f, first - 1)))
         r = write_piece(f, first - 1, offset % size, NULL, size - offset % size);
     if (r == 0 && end % size && !(holes_find(&f->holes, last) && !dirty_find(f, last)))
@@ -127,16 +149,17 @@ int parcel_zero_now(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_
     CLEANUP_FILE struct file *f = NULL;
     r = file_get_regular(p, file_id, &f);
     if (r == 0) {
-        LOCK_SCOPE(&f->lock);
+        struct file *t = file_top(f);
+        LOCK_SCOPE(&t->lock);
         uint64_t end = offset + size;
         /* nothing lies past the size: there only whole chunks up to it matter */
-        uint64_t chunks_end = (f->size + f->chunk_size - 1) / f->chunk_size * f->chunk_size;
+        uint64_t chunks_end = (t->size + t->chunk_size - 1) / t->chunk_size * t->chunk_size;
         uint64_t stop = end < chunks_end ? end : chunks_end;
-        r = offset < stop ? zero_range(f, offset, stop) : 0;
-        if (r == 0 && !keep_size && end > f->size)
-            f->size = end;
+        r = offset < stop ? zero_range(t, offset, stop) : 0;
+        if (r == 0 && !keep_size && end > t->size)
+            t->size = end;
         if (r == 0)
-            touch(f);
+            touch(t);
     }
     parcel_gate_leave(p);
     return r;
@@ -151,25 +174,27 @@ static int shrink(struct file *f, uint64_t size)
     int r = 0;
     if (size % chunk)
         r = zero_range(f, size, first_gone * chunk);
-    return r < 0 ? r : punch_chunks(f, first_gone, UINT64_MAX / chunk);
+    return r < 0 ? r : file_punch_noted(f, first_gone, UINT64_MAX / chunk);
 }
 
 int parcel_truncate_now(struct parcel *p, uint64_t file_id, uint64_t size)
 {
     if (size > INT64_MAX)
         return -EFBIG;
-    int r = flush_make_room(p);
+    CLEANUP_FILE struct file *f = NULL;
+    int r = file_get_regular(p, file_id, &f);
+    r = r < 0 || !f->run ? r : volatile_reserve(f->run, size);
+    r = r < 0 ? r : flush_make_room(p);
     r = r < 0 ? r : parcel_gate_enter(p);
     if (r < 0)
         return r;
-    CLEANUP_FILE struct file *f = NULL;
-    r = file_get_regular(p, file_id, &f);
-    if (r == 0) {
-        LOCK_SCOPE(&f->lock);
-        r = size < f->size ? shrink(f, size) : 0;
+    struct file *t = file_top(f);
+    {
+        LOCK_SCOPE(&t->lock);
+        r = size < t->size ? shrink(t, size) : 0;
         if (r == 0) {
-            f->size = size;
-            touch(f);
+            t->size = size;
+            touch(t);
         }
     }
     parcel_gate_leave(p);
@@ -186,12 +211,25 @@ static uint64_t next_dirty(struct file *f, uint64_t index)
     return lowest;
 }
 
+static int seek_data(struct file *f, uint64_t index, uint64_t end, uint64_t *ret);
+static int seek_hole(struct file *f, uint64_t index, uint64_t end, uint64_t *ret);
+
+/* Likewise of what lies below the changed chunks: the keyring, or a volatile file below its layer.
+ */
+static int next_below(struct file *f, uint64_t index, uint64_t end, bool data, uint64_t *ret)
+{
+    if (!f->below)
+        return keyring_next(f->keyring, index, end, data, ret);
+    *ret = end;
+    return data ? seek_data(f->below, index, end, ret) : seek_hole(f->below, index, end, ret);
+}
+
 /* The first chunk from INDEX to END - 1 that is data, END if there is none. */
 static int seek_data(struct file *f, uint64_t index, uint64_t end, uint64_t *ret)
 {
     while (index < end) {
         uint64_t found;
-        int r = keyring_next(f->keyring, index, end, true, &found);
+        int r = next_below(f, index, end, true, &found);
         if (r < 0)
             return r;
         LOCK_SCOPE(&f->lock);
@@ -214,7 +252,7 @@ static int seek_hole(struct file *f, uint64_t index, uint64_t end, uint64_t *ret
 {
     for (; index < end; index++) {
         uint64_t found;
-        int r = keyring_next(f->keyring, index, end, false, &found);
+        int r = next_below(f, index, end, false, &found);
         if (r < 0)
             return r;
         LOCK_SCOPE(&f->lock);
@@ -240,20 +278,21 @@ int parcel_seek_now(struct parcel *p, uint64_t file_id, uint64_t offset, bool da
     if (r < 0)
         return r;
     uint64_t size;
+    struct file *t = file_top(f);
     {
-        LOCK_SCOPE(&f->lock);
-        size = f->size;
+        LOCK_SCOPE(&t->lock);
+        size = t->size;
     }
     if (offset >= size)
         return -ENXIO;
-    uint64_t end = (size + f->chunk_size - 1) / f->chunk_size, found = end;
-    uint64_t index = offset / f->chunk_size;
-    r = data ? seek_data(f, index, end, &found) : seek_hole(f, index, end, &found);
+    uint64_t end = (size + t->chunk_size - 1) / t->chunk_size, found = end;
+    uint64_t index = offset / t->chunk_size;
+    r = data ? seek_data(t, index, end, &found) : seek_hole(t, index, end, &found);
     if (r < 0)
         return r == -ENOMEM || r == -EHOSTDOWN ? r : -EIO;
     if (data && found == end)
         return -ENXIO;
-    uint64_t at = found * f->chunk_size;
+    uint64_t at = found * t->chunk_size;
     *ret = at < offset ? offset : at < size ? at : size;
     return 0;
 }
@@ -267,6 +306,14 @@ int parcel_place(struct parcel *p, uint64_t file_id, uint64_t index, enum parcel
         return r;
     uint64_t end;
     bool hole, changed, memory;
+    if (f->run) {
+        LOCK_SCOPE(&f->run->lock);
+        const struct dirty *d = dirty_find(f->run, index);
+        *ret_place = d && d->data ? PARCEL_MEMORY : PARCEL_SITE;
+        *ret_end = index + 1;
+        if (d)
+            return 0;
+    }
     {
         LOCK_SCOPE(&f->lock);
         const struct dirty *d = dirty_find(f, index);

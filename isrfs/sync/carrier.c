@@ -9,7 +9,8 @@
  *
  * A crash anywhere leaves a log that is longer than it need be. A file that was removed while it is
  * open is in no root, so nothing can be dropped until it is closed. A root that a check-in has
- * begun to publish must stay in the log: then, too, it waits. */
+ * begun to publish must stay in the log: then, too, it waits; and if a commit beside it left
+ * something over, which lies before the cut. */
 #include "isrfs/sync/carrier.h"
 
 #include <string.h>
@@ -76,7 +77,8 @@ static int carry_round(struct carrier *k)
     checkout_root_take(c);
     struct site_root root = c->root;
     checkout_root_give(c);
-    r = object_id_is_hole(&root.publishing.id) ? bring_home(k, &root) : -EAGAIN;
+    bool fit = object_id_is_hole(&root.publishing.id) && !root.partial;
+    r = fit ? bring_home(k, &root) : -EAGAIN;
     secret_wipe(&root, sizeof root);
     r = r < 0 ? r : parcel_has_removed(k->parcel) ? -EAGAIN : site_log_drop(c->log, k->boundary);
     if (r == 0)

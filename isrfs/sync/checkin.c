@@ -21,6 +21,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/sync/checkout_lock.h"
+#include "isrfs/sync/disk_only.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/push.h"
 #include "isrfs/sync/seen.h"
@@ -60,12 +61,23 @@ static bool same_state(const struct object_ref *a, const struct object_ref *b)
 /* Step 1, with the root's token. */
 static int fix(struct checkout *c, struct failure *failure)
 {
-    if (!object_id_is_hole(&c->root.publishing.id) || same_state(&c->root.current, &c->root.base))
+    if (!object_id_is_hole(&c->root.publishing.id))
+        return 0;
+    if (c->root.partial)
+        return failure_set(
+            failure, OUTCOME_UNREACHABLE,
+            "%s: a part of what was written waits for its home (isr ci %s tries again)",
+            c->source.parcel, c->source.parcel);
+    if (same_state(&c->root.current, &c->root.base))
         return 0;
     struct site_root root = c->root;
-    root.publishing = root.current;
+    int r = disk_only(c, &root.publishing, failure);
+    if (r < 0) {
+        secret_wipe(&root, sizeof root);
+        return r;
+    }
     root.publishing_consistent = root.consistent;
-    int r = checkout_root_put(c, &root);
+    r = checkout_root_put(c, &root);
     secret_wipe(&root, sizeof root);
     return r < 0 ? kept(c, r, "the site log cannot be written", failure) : 0;
 }
@@ -205,7 +217,8 @@ static int go_on(struct checkout *c, const struct site_root *published, struct f
     root.base = published->publishing;
     memset(&root.publishing, 0, sizeof root.publishing);
     root.publishing_consistent = false;
-    bool trim = !c->parcel_opened && same_state(&root.current, &root.base);
+    bool trim = !c->parcel_opened && c->found.batches == 0 && !root.partial &&
+                same_state(&root.current, &root.base);
     int r = trim ? site_log_restart(c->log, &root) : checkout_root_put(c, &root);
     if (r == 0) {
         c->root = root;
@@ -247,7 +260,8 @@ static int publish_one(struct checkout *c, bool release, const char *comment,
     struct site_root root = c->root;
     checkout_root_give(c);
     bool changed = !object_id_is_hole(&root.publishing.id);
-    *ret_more = changed && !same_state(&root.current, &root.publishing);
+    *ret_more =
+        changed && !c->disk_only && (root.partial || !same_state(&root.current, &root.publishing));
     bool last = release && !*ret_more;
     struct push_result pushed = {0};
     if (r == 0 && changed) {

@@ -450,6 +450,8 @@ int checkout_parcel(struct checkout *c, size_t cache_bytes, struct parcel **ret,
         .home_wait_ms = c->home_wait_ms,
         .salvage = c->salvage,
         .base = &c->root.base,
+        .consistent = c->root.consistent,
+        .state_fd = c->log ? c->state_fd : 0,
     };
     c->parcel_opened = true;
     int r = parcel_open(&config, &c->root.current, ret);

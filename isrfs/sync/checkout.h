@@ -65,15 +65,16 @@ struct checkout {
     bool has_recovery;            /* did the lock server give the recovery key? */
     uint8_t recovery[LOCKCLIENT_RECOVERY_SIZE];
     struct lockclient *client;
-    struct store *home;                /* the folder store at SRC */
-    struct site_log *log;              /* NULL when read-only */
-    struct home_watch *watch;          /* through which the stack reads the home; NULL without one */
-    struct store *stack;               /* log, then home */
-    struct site_log_found found;       /* what opening the log found */
-    unsigned home_wait_ms;             /* for parcels; set from isr.conf, may be changed */
-    bool damaged;                      /* the log is; it was opened with salvage */
-    bool salvage;                      /* for checkout_parcel: give up what is damaged or missing */
+    struct store *home;          /* the folder store at SRC */
+    struct site_log *log;        /* NULL when read-only */
+    struct home_watch *watch;    /* through which the stack reads the home; NULL without one */
+    struct store *stack;         /* log, then home */
+    struct site_log_found found; /* what opening the log found */
+    unsigned home_wait_ms;       /* for parcels; set from isr.conf, may be changed */
+    bool damaged;                /* the log is; it was opened with salvage */
+    bool salvage;                /* for checkout_parcel: give up what is damaged or missing */
     struct parcel_recovered recovered; /* what the last checkout_parcel found in the journal */
+    bool disk_only;     /* what is not consistent may be published without its volatile files */
     bool parcel_opened; /* objects in the log may be in no root yet: it is not trimmed */
     pthread_mutex_t root_lock;
     pthread_cond_t root_free;
@@ -91,9 +92,9 @@ enum checkout_flags {
     CHECKOUT_NO_HOME = 4,   /* the home may be offline (checkout->home is NULL then) */
     CHECKOUT_RECORDS = 8,   /* with READ_ONLY: version records are to be written at home */
     CHECKOUT_ACCEPT_OLDER = 16, /* also an older version than this site or the home has seen */
-    CHECKOUT_LOST = 64,     /* the lock may have been taken from this site (checkout->lost) */
+    CHECKOUT_LOST = 64,         /* the lock may have been taken from this site (checkout->lost) */
     CHECKOUT_ACCEPT_LOSS = 128, /* the site log may be damaged where it hurts */
-    CHECKOUT_NO_LOG = 32,      /* it may be wholly unreadable (checkout->log is NULL then) */
+    CHECKOUT_NO_LOG = 32,       /* it may be wholly unreadable (checkout->log is NULL then) */
 };
 
 /* Checks the parcel out, or takes up what this site has checked out already (a repeat of the same

@@ -19,10 +19,13 @@
 #define KEEP_SECONDS 2
 #define LOG_LONG     (256u << 20) /* bytes after which the keeper commits */
 
-enum turn { TURN_SYNC, TURN_SYNC_CONSISTENT, TURN_COMMIT, TURN_CONSISTENT };
+/* What a turn does: a batch; a commit of what needs nothing from the home; a commit of everything.
+ */
+enum turn { TURN_SYNC, TURN_TIDY, TURN_COMMIT };
 
 struct waiter {
-    enum turn turn; /* what is asked for */
+    enum turn turn;  /* what is asked for */
+    bool consistent; /* nothing is running, it says */
     committer_done *done;
     void *arg;
     struct waiter *next;
@@ -40,6 +43,7 @@ struct committer {
     pthread_cond_t wake;
     bool ending;                /* lock */
     _Atomic uint64_t log_bytes; /* of the log at the last commit */
+    _Atomic uint64_t log_long;  /* bytes that may be added before the next one */
 };
 
 static uint64_t log_bytes(struct committer *m)
@@ -49,36 +53,44 @@ static uint64_t log_bytes(struct committer *m)
     return bytes;
 }
 
-/* With the root's token, frozen. */
-static int commit_frozen(struct committer *m, bool consistent)
+/* With the root's token, frozen. A commit that leaves much over is not soon worth repeating. */
+static int commit_frozen(struct committer *m, bool whole, bool consistent)
 {
     struct checkout *c = m->checkout;
-    uint64_t changes = parcel_changes(m->parcel);
-    bool same = changes == m->committed;
+    uint64_t changes = parcel_changes(m->parcel), before = log_bytes(m);
+    bool was_partial = c->root.partial, same = changes == m->committed && !was_partial;
     if (same && (!consistent || c->root.consistent) && !site_log_needs_root(c->log))
-        return 0;
+        return 0; /* what is not consistent may have more in volatile files */
     struct site_root root = c->root;
-    root.consistent = consistent || (same && c->root.consistent);
-    int r = same ? 0 : parcel_flush(m->parcel, &root.current);
+    root.consistent = consistent;
+    int r = parcel_flush(m->parcel, whole, &root);
+    if (r == 0 && same && !root.partial && object_id_equal(&root.current.id, &c->root.current.id))
+        root.consistent |= c->root.consistent;
     if (r == 0)
         r = checkout_root_put(c, &root);
+    if (r == 0 && root.partial && !was_partial)
+        log_info(
+            "%s: a commit is waiting for a part of it that needs the home; until then that part "
+            "stays in the site log",
+            c->source.parcel);
     if (r == 0) {
         parcel_committed(m->parcel);
         m->committed = changes;
         m->log_bytes = log_bytes(m);
+        m->log_long = LOG_LONG + (root.partial ? 2 * (m->log_bytes - before) : 0);
     }
     secret_wipe(&root, sizeof root);
     return r;
 }
 
-static int commit(struct committer *m, bool consistent)
+static int commit(struct committer *m, bool whole, bool consistent)
 {
-    int r = parcel_settle(m->parcel);
+    int r = parcel_settle(m->parcel, false);
     if (r < 0)
         return r;
     checkout_root_take(m->checkout);
     parcel_freeze(m->parcel);
-    r = commit_frozen(m, consistent);
+    r = commit_frozen(m, whole, consistent);
     parcel_thaw(m->parcel);
     checkout_root_give(m->checkout);
     if (r == 0)
@@ -86,19 +98,18 @@ static int commit(struct committer *m, bool consistent)
     return r;
 }
 
-static int take_turn(struct committer *m, enum turn turn)
+static int take_turn(struct committer *m, enum turn turn, bool consistent)
 {
     int r = -EAGAIN;
-    bool consistent = turn == TURN_SYNC_CONSISTENT || turn == TURN_CONSISTENT;
-    if (turn <= TURN_SYNC_CONSISTENT) {
+    if (turn == TURN_SYNC) {
         r = parcel_journal(m->parcel, consistent);
         r = r < 0 ? r : site_log_flush(m->checkout->log);
     }
     if (r == -EAGAIN)
-        r = commit(m, consistent);
+        r = commit(m, turn == TURN_COMMIT, consistent);
     if (r < 0)
         log_error("%s failed, what is changed is kept in memory: %s",
-                  turn <= TURN_SYNC_CONSISTENT ? "writing the journal" : "a commit", strerror(-r));
+                  turn == TURN_SYNC ? "writing the journal" : "a commit", strerror(-r));
     return r;
 }
 
@@ -116,13 +127,16 @@ static enum turn most(const struct waiter *queue, enum turn limit)
  * for less gets a turn that does less. */
 static void serve(struct committer *m, struct waiter *queue)
 {
-    enum turn turn = most(queue, TURN_CONSISTENT + 1), less = turn;
-    int r = take_turn(m, turn), r_less = r;
-    if (r < 0 && turn > TURN_SYNC_CONSISTENT) {
-        less = most(queue, TURN_COMMIT);
-        r_less = take_turn(m, less);
-    }
+    enum turn turn = most(queue, TURN_COMMIT + 1), less = turn;
     struct waiter *w, *next;
+    bool consistent = false;
+    LL_FOREACH(queue, w)
+    consistent |= w->consistent;
+    int r = take_turn(m, turn, consistent), r_less = r;
+    if (r < 0 && turn > TURN_SYNC) {
+        less = most(queue, turn);
+        r_less = take_turn(m, less, consistent);
+    }
     LL_FOREACH_SAFE(queue, w, next)
     {
         w->done(w->arg, w->turn > less ? r : r_less);
@@ -130,12 +144,13 @@ static void serve(struct committer *m, struct waiter *queue)
     }
 }
 
-static int ask(struct committer *m, enum turn turn, committer_done *done, void *arg)
+static int ask(struct committer *m, enum turn turn, bool consistent, committer_done *done,
+               void *arg)
 {
     struct waiter *w = malloc(sizeof *w);
     if (!w)
         return -ENOMEM;
-    *w = (struct waiter){.turn = turn, .done = done, .arg = arg};
+    *w = (struct waiter){.turn = turn, .consistent = consistent, .done = done, .arg = arg};
     LOCK_SCOPE(&m->lock);
     LL_PREPEND(m->queue, w);
     if (m->busy)
@@ -167,10 +182,10 @@ static void take_answer(void *arg, int result)
     pthread_cond_broadcast(&m->done);
 }
 
-static int ask_and_wait(struct committer *m, enum turn turn)
+static int ask_and_wait(struct committer *m, enum turn turn, bool consistent)
 {
     struct answer answer = {.committer = m};
-    int r = ask(m, turn, take_answer, &answer);
+    int r = ask(m, turn, consistent, take_answer, &answer);
     if (r < 0)
         return r;
     LOCK_SCOPE(&m->lock);
@@ -181,17 +196,29 @@ static int ask_and_wait(struct committer *m, enum turn turn)
 
 int committer_sync(struct committer *m, bool consistent)
 {
-    return ask_and_wait(m, consistent ? TURN_SYNC_CONSISTENT : TURN_SYNC);
+    return ask_and_wait(m, TURN_SYNC, consistent);
 }
 
 int committer_sync_later(struct committer *m, committer_done *done, void *arg)
 {
-    return ask(m, TURN_SYNC, done, arg);
+    return ask(m, TURN_SYNC, false, done, arg);
 }
 
 int committer_commit(struct committer *m, bool consistent)
 {
-    return ask_and_wait(m, consistent ? TURN_CONSISTENT : TURN_COMMIT);
+    int r = parcel_settle(m->parcel, true);
+    if (r < 0) {
+        log_error("what a commit needs cannot be fetched: %s", strerror(-r));
+        return r;
+    }
+    return ask_and_wait(m, TURN_COMMIT, consistent);
+}
+
+/* The keeper's: what cannot be fetched now stays in the log. */
+static int tidy(struct committer *m)
+{
+    parcel_settle(m->parcel, true);
+    return ask_and_wait(m, TURN_TIDY, false);
 }
 
 /* Waits KEEP_SECONDS or until the end, which it returns. */
@@ -213,9 +240,9 @@ static void *keep(void *arg)
     uint64_t kept = 0, tried = 0;
     while (!rest(m)) {
         uint64_t changes = parcel_changes(m->parcel), bytes = log_bytes(m);
-        bool is_long = bytes > m->log_bytes + LOG_LONG && bytes > tried + LOG_LONG / 4;
+        bool is_long = bytes > m->log_bytes + m->log_long && bytes > tried + LOG_LONG / 4;
         if (is_long)
-            tried = committer_commit(m, false) == 0 ? 0 : bytes;
+            tried = tidy(m) == 0 ? 0 : bytes;
         else if (changes != kept && committer_sync(m, false) == 0)
             kept = changes;
     }
@@ -230,6 +257,7 @@ struct committer *committer_new(struct checkout *c, struct parcel *p)
     m->checkout = c;
     m->parcel = p;
     m->log_bytes = log_bytes(m);
+    m->log_long = LOG_LONG;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->done, NULL);
     pthread_condattr_t monotonic;

@@ -10,8 +10,8 @@
 struct committer;
 
 /* For one open parcel and its check-out, both of which must outlive it. With a thread of its own,
- * which keeps changes every two seconds that nobody asked to be kept, and commits when the log has
- * grown long. NULL: no memory. */
+ * which keeps changes every two seconds that nobody asked to be kept, and commits what it can when
+ * the log has grown long. NULL: no memory. */
 struct committer *committer_new(struct checkout *c, struct parcel *p);
 /* Ends the thread; keeps nothing. NULL is allowed. */
 void committer_free(struct committer *m);
@@ -27,9 +27,10 @@ int committer_sync(struct committer *m, bool consistent);
 typedef void committer_done(void *arg, int result);
 int committer_sync_later(struct committer *m, committer_done *done, void *arg);
 
-/* As committer_sync, and all of it is in a root, ready to be published. Changes wait while the last
- * of it is done. Needs the home where chunks were written in part. CONSISTENT says that the VM is
- * stopped (nothing has the files open). */
+/* As committer_sync, and all of it is in a root, ready to be published. What has to be fetched from
+ * the home (where chunks were written in part) is fetched first, which holds up nobody else;
+ * changes wait while the last of it is done. CONSISTENT says that the VM is stopped (nothing has
+ * the files open). */
 int committer_commit(struct committer *m, bool consistent);
 
 #endif

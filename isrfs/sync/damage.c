@@ -128,7 +128,7 @@ int damage_check(struct checkout *c, struct failure *failure)
 int damage_explain(struct checkout *c, int error, struct failure *failure)
 {
     struct parcel *p = NULL;
-    struct object_ref catalog;
+    struct site_root root = {0};
     uint64_t bytes = 0, unknown = 0;
     if (error != -EIO && error != -EBADMSG && error != -ENOENT)
         return 0;
@@ -136,9 +136,9 @@ int damage_explain(struct checkout *c, int error, struct failure *failure)
     if (open_salvaged(c, &p, &ignored) < 0)
         return 0;
     parcel_freeze(p);
-    int r = parcel_flush(p, &catalog);
+    int r = parcel_flush(p, true, &root);
     parcel_thaw(p);
-    secret_wipe(&catalog, sizeof catalog);
+    secret_wipe(&root, sizeof root);
     r = r < 0 ? r : damage_tell(c, p, &bytes, &unknown);
     parcel_close(p);
     return r == 0 && bytes > 0 ? refuse(c, bytes, unknown, failure) : 0;

@@ -215,8 +215,10 @@ static int add_file(struct import *m, struct import_target *target, size_t i)
     const struct import_source_info *info = import_source_info(m->sources[i]);
     if (add_folders(m, m->names[i]) < 0)
         return no_memory(m);
+    const char *slash = strrchr(m->names[i], '/'), *name = slash ? slash + 1 : m->names[i];
     struct catalog_entry entry = {.file_id = m->catalog->next_file_id++,
                                   .path = m->names[i],
+                                  .is_volatile = catalog_name_is_volatile(name),
                                   .mode = info->mode | 0600,
                                   .mtime = info->mtime};
     int r = import_file(target, m->sources[i], m->names[i], &entry, m->failure);

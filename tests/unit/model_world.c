@@ -152,12 +152,12 @@ void world_resume(struct world *w)
 
 static int commit_locked(struct world *w)
 {
-    int r = parcel_settle(w->parcel);
+    int r = parcel_settle(w->parcel, true);
     if (r < 0)
         return r;
     parcel_freeze(w->parcel);
     struct site_root root = w->root;
-    r = parcel_flush(w->parcel, &root.current);
+    r = parcel_flush(w->parcel, true, &root);
     r = r < 0 ? r : site_log_put_root(w->log, &root);
     if (r == 0) {
         w->root = root;

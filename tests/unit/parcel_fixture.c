@@ -2,6 +2,7 @@
 #include "tests/unit/parcel_fixture.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -9,17 +10,29 @@
 
 #include <cmocka.h>
 
+#include "isrfs/base/cleanup.h"
 #include "isrfs/base/io.h"
+#include "isrfs/parcel/parcel_internal.h"
+#include "tests/unit/memory_store.h"
 
 static int far_get(struct store *s, const struct object_id *id, struct buffer *out)
 {
     struct far_store *far = (struct far_store *)(void *)s;
-    if (far->away)
-        return -EHOSTDOWN;
-    return object_id_equal(id, &far->gone) ? -ENOENT : store_get(site_log_store(far->log), id, out);
+    if (object_id_equal(id, &far->gone))
+        return far->away ? -EHOSTDOWN : -ENOENT;
+    int r = store_get(site_log_store(far->log), id, out);
+    if (r != -ENOENT)
+        return r;
+    return far->away ? -EHOSTDOWN : store_get(far->home, id, out);
 }
 
-static const struct store_ops far_ops = {.get = far_get};
+static int far_get_record(struct store *s, const char *name, struct buffer *out)
+{
+    (void)name, (void)out;
+    return ((struct far_store *)(void *)s)->away ? -EHOSTDOWN : -ENOENT;
+}
+
+static const struct store_ops far_ops = {.get = far_get, .get_record = far_get_record};
 
 void fixture_open(struct fixture *f)
 {
@@ -35,16 +48,24 @@ void fixture_open(struct fixture *f)
     f->far = (struct far_store){
         .store = {.ops = &far_ops, .name = "far", .codec = f->codec, .checked = true},
         .log = f->log,
+        .home = f->home,
     };
+    struct home_watch_config watch_config = {
+        .home = &f->far.store, .record = "versions/u/1", .probe_ms = 10};
+    if (f->watched)
+        assert_int_equal(home_watch_new(&watch_config, &f->watch), 0);
     struct parcel_config config = {
         .codec = f->codec,
-        .store = &f->far.store,
+        .store = f->watch ? home_watch_store(f->watch) : &f->far.store,
+        .watch = f->watch,
+        .home_wait_ms = 1,
         .log = f->log,
         .secret = &f->secret,
         .pool = f->pool,
         .counters = &f->counters,
         .cache_bytes = 4 << 20,
         .dirty_bytes = f->dirty_bytes,
+        .state_fd = f->dirfd,
     };
     if (object_id_is_hole(&f->catalog.id)) {
         struct catalog *empty = catalog_new();
@@ -59,18 +80,61 @@ void fixture_open(struct fixture *f)
     assert_int_equal(parcel_open(&config, &f->catalog, &f->parcel), 0);
 }
 
-void fixture_commit(struct fixture *f)
+static bool commit(struct fixture *f, bool wait, bool consistent)
 {
     parcel_freeze(f->parcel);
-    assert_int_equal(parcel_flush(f->parcel, &f->catalog), 0);
-    struct site_root root = {.current = f->catalog};
+    struct site_root root = {.consistent = consistent};
+    assert_int_equal(parcel_flush(f->parcel, wait, &root), 0);
     assert_int_equal(site_log_put_root(f->log, &root), 0);
     parcel_committed(f->parcel);
     parcel_thaw(f->parcel);
+    f->catalog = root.current;
+    assert_int_equal(site_log_flush(f->log), 0);
+    return root.partial;
+}
+
+void fixture_commit(struct fixture *f)
+{
+    assert_false(commit(f, true, false));
+}
+
+void fixture_stop(struct fixture *f)
+{
+    assert_int_equal(parcel_journal(f->parcel, true), 0);
     assert_int_equal(site_log_flush(f->log), 0);
 }
 
-/* As an fsync. */
+void fixture_commit_stopped(struct fixture *f)
+{
+    assert_false(commit(f, true, true));
+}
+
+bool fixture_tidy(struct fixture *f)
+{
+    return commit(f, false, false);
+}
+
+static int carry(void *ctx, const struct object_id *id)
+{
+    struct fixture *f = ctx;
+    struct buffer object = {0};
+    int r = store_get(site_log_store(f->log), id, &object);
+    r = r < 0 ? r : store_put(f->home, id, object.data, object.size);
+    buffer_free(&object);
+    return r;
+}
+
+void fixture_send_home(struct fixture *f)
+{
+    fixture_commit(f);
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(site_log_each_object(f->log, carry, f), 0);
+    struct site_root root = {.current = f->catalog, .contains = site_log_last_batch(f->log)};
+    assert_int_equal(site_log_restart(f->log, &root), 0);
+    fixture_reopen(f);
+}
+
 void fixture_keep(struct fixture *f)
 {
     assert_int_equal(parcel_journal(f->parcel, false), 0);
@@ -80,6 +144,7 @@ void fixture_keep(struct fixture *f)
 void fixture_close(struct fixture *f)
 {
     parcel_close(f->parcel);
+    home_watch_free(steal_ptr(f->watch));
     site_log_close(f->log);
     f->parcel = NULL;
 }
@@ -99,6 +164,7 @@ int fixture_setup(void **state)
     struct codec_settings settings = {.method = CODEC_ZSTD};
     f->codec = codec_new(&settings);
     f->pool = pool_new(2, 64);
+    f->home = memory_store_new(f->codec);
     f->secret.bytes[0] = 3;
     f->dirty_bytes = 1 << 20;
     f->random = 20040601;
@@ -114,11 +180,26 @@ int fixture_teardown(void **state)
     if (f->parcel)
         fixture_close(f);
     pool_free(f->pool);
+    store_free(f->home);
     codec_free(f->codec);
     close(f->dirfd);
     io_remove_tree(AT_FDCWD, f->path);
     free(f);
     return 0;
+}
+
+void fixture_drain(struct fixture *f)
+{
+    prefetch_drain(f->parcel);
+}
+
+void fixture_await_waiter(struct fixture *f)
+{
+    struct home_watch_state now = {0};
+    while (now.waiting == 0) {
+        sched_yield();
+        home_watch_state(f->watch, &now);
+    }
 }
 
 uint64_t fixture_make(struct fixture *f, const char *name)

@@ -5,14 +5,16 @@
 #define ISRFS_TESTS_PARCEL_FIXTURE_H
 
 #include "isrfs/parcel/parcel.h"
+#include "isrfs/store/home_watch.h"
 
 #define CHUNK CHUNK_SIZE_DEFAULT
 
-/* The log as the parcel's store, which can be away. */
+/* The parcel's stores: the log, and a home that can be away. */
 struct far_store {
     struct store store; /* must be first */
     struct site_log *log;
-    bool away;
+    struct store *home;
+    _Atomic bool away;
     struct object_id gone; /* it has none of that name */
 };
 
@@ -22,6 +24,7 @@ struct fixture {
     int dirfd;
     struct codec *codec;
     struct pool *pool;
+    struct store *home; /* in memory */
     struct object_secret secret;
     struct site_log *log;
     struct counters counters;
@@ -29,6 +32,8 @@ struct fixture {
     struct parcel *parcel;
     size_t dirty_bytes;
     uint64_t random;
+    bool watched;             /* for the next open: reads wait for the home, but not long */
+    struct home_watch *watch; /* then */
 };
 
 int fixture_setup(void **state);
@@ -43,6 +48,20 @@ void fixture_reopen(struct fixture *f);
 /* As an unmount, and as an fsync. */
 void fixture_commit(struct fixture *f);
 void fixture_keep(struct fixture *f);
+/* Both, when nothing is running. */
+void fixture_commit_stopped(struct fixture *f);
+void fixture_stop(struct fixture *f);
+/* A commit of what needs nothing from afar: was anything left over? */
+bool fixture_tidy(struct fixture *f);
+
+/* As a check-in and a check-out: everything is at home, and nothing in the log. */
+void fixture_send_home(struct fixture *f);
+
+/* Waits until nothing is being fetched for what was written. */
+void fixture_drain(struct fixture *f);
+
+/* Waits until somebody waits for the home that is away (watched). */
+void fixture_await_waiter(struct fixture *f);
 
 /* A new file at the root: its id. */
 uint64_t fixture_make(struct fixture *f, const char *name);

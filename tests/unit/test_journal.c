@@ -95,8 +95,7 @@ static void writing_goes_on_while_the_home_is_away(void **state)
     memset(data, 1, CHUNK);
     for (uint64_t i = 0; i < CHUNKS; i++)
         assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
-    fixture_commit(f);
-    fixture_reopen(f);
+    fixture_send_home(f);
     f->far.away = true;
     memset(block, 2, sizeof block);
     for (uint64_t i = 0; i < CHUNKS; i++) /* five times what memory may hold */
@@ -111,9 +110,9 @@ static void writing_goes_on_while_the_home_is_away(void **state)
         assert_int_equal(block[77], 2);
         assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK), -EHOSTDOWN);
     }
-    struct object_ref unused;
+    struct site_root unused = {0};
     parcel_freeze(f->parcel);
-    assert_true(parcel_flush(f->parcel, &unused) < 0);
+    assert_true(parcel_flush(f->parcel, true, &unused) < 0);
     parcel_thaw(f->parcel);
     memset(block, 3, sizeof block);
     assert_int_equal(parcel_write(f->parcel, id, block, 4096, 12288), 4096);
@@ -143,18 +142,17 @@ static void a_commit_that_fails_because_the_home_is_away_stops_no_journal(void *
         assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
     }
     assert_int_equal(parcel_write(f->parcel, id, "tail", 4, 3 * CHUNK), 4);
-    fixture_commit(f);
-    fixture_reopen(f);
+    fixture_send_home(f);
     f->far.away = true; /* with every node of the keyring */
     memset(data, 9, CHUNK);
     assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, CHUNK), CHUNK);
     /* the last block is a part of one, and what is added begins and ends within it */
     assert_int_equal(parcel_write(f->parcel, id, data, 4096, 3 * CHUNK), 4096);
     assert_int_equal(parcel_write(f->parcel, id, "more", 4, 3 * CHUNK + 4096), 4);
-    assert_int_equal(parcel_settle(f->parcel), -EHOSTDOWN);
-    struct object_ref unused;
+    assert_int_equal(parcel_settle(f->parcel, true), -EHOSTDOWN);
+    struct site_root unused = {0};
     parcel_freeze(f->parcel);
-    assert_int_equal(parcel_flush(f->parcel, &unused), -EHOSTDOWN);
+    assert_int_equal(parcel_flush(f->parcel, true, &unused), -EHOSTDOWN);
     parcel_thaw(f->parcel);
     assert_int_equal(parcel_write(f->parcel, id, "x", 1, 3 * CHUNK + 4100), 1);
     fixture_keep(f);

@@ -99,7 +99,7 @@ static int commit(struct world *w)
 {
     struct site_root root = {.base_version = 1};
     parcel_freeze(w->parcel);
-    int r = parcel_flush(w->parcel, &root.current);
+    int r = parcel_flush(w->parcel, true, &root);
     r = r < 0 ? r : site_log_put_root(w->log, &root);
     if (r == 0)
         parcel_committed(w->parcel);

@@ -344,9 +344,9 @@ static void a_home_that_is_away_is_never_given_up(void **state)
     uint64_t disk = salvage_make_disk(f);
     lose_at_home(f, disk, false);
     f->far.away = true;
-    struct object_ref catalog;
+    struct site_root root = {0};
     parcel_freeze(f->parcel);
-    assert_true(parcel_flush(f->parcel, &catalog) < 0);
+    assert_true(parcel_flush(f->parcel, true, &root) < 0);
     parcel_thaw(f->parcel);
     assert_int_equal(salvage_losses(f).count, 0);
 }

@@ -199,6 +199,15 @@ int io_replace(int dirfd, const char *path, const void *data, size_t size, mode_
     return durable ? io_fsync(dir) : 0;
 }
 
+int io_update(int dirfd, const char *path, const void *data, size_t size, mode_t mode)
+{
+    CLEANUP_BUFFER struct buffer old = {0};
+    int r = io_read_file(dirfd, path, size, &old);
+    if (r == 0 && old.size == size && memcmp(old.data, data, size) == 0)
+        return 0;
+    return io_replace(dirfd, path, data, size, mode, true);
+}
+
 int io_read_file(int dirfd, const char *path, size_t limit, struct buffer *out)
 {
     CLEANUP_CLOSE int fd = io_open_read(dirfd, path);

@@ -47,6 +47,10 @@ int io_fsync_dir(int dirfd, const char *path);
 int io_replace(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
                bool durable);
 
+/* Likewise, durably, but nothing is written where the file has just that content already: on a full
+ * disk that makes the difference. */
+int io_update(int dirfd, const char *path, const void *data, size_t size, mode_t mode);
+
 /* Appends a whole regular file of at most LIMIT bytes to OUT. -ENOENT, -EFBIG beyond LIMIT. */
 int io_read_file(int dirfd, const char *path, size_t limit, struct buffer *out);
 

@@ -97,7 +97,11 @@ static int collect_all(struct batch *batch)
 int flush_put_object(void *ctx, const struct object_id *id, const void *object, size_t size)
 {
     struct parcel *p = ctx;
-    return store_put(site_log_store(p->config.log), id, object, size);
+    if (!p->overflow)
+        return store_put(site_log_store(p->config.log), id, object, size);
+    /* nothing keeps what was encoded once the chunk is settled, so this must */
+    int r = store_put(p->overflow, id, object, size);
+    return r < 0 ? r : store_barrier(p->overflow);
 }
 
 int flush_encode_data(struct parcel *p, const struct file *f, const uint8_t *data,
@@ -259,12 +263,9 @@ static void evict_down_to(struct parcel *p, size_t limit)
     }
 }
 
-int flush_make_room(struct parcel *p)
+static int make_room(struct parcel *p)
 {
     size_t limit = p->config.dirty_bytes, enough = limit / 4 * 3;
-    if (!p->config.log || dirty_bytes(p) <= limit)
-        return 0;
-    flush_token_take(p);
     int r = flush(p, collect_loaded, false, enough);
     if (r < 0 || dirty_bytes(p) > enough) {
         int logged = journal_batch(p, false);
@@ -274,8 +275,31 @@ int flush_make_room(struct parcel *p)
         if (dirty_bytes(p) <= limit)
             r = 0;
     }
-    flush_token_give(p);
     return r;
+}
+
+int flush_make_room(struct parcel *p)
+{
+    if (!p->config.log || dirty_bytes(p) <= p->config.dirty_bytes)
+        return 0;
+    flush_token_take(p);
+    /* a commit by the overflow is under way: that makes room */
+    int r = p->overflow ? 0 : make_room(p);
+    flush_token_give(p);
+    return r == -ENOSPC && p->room ? p->room(p->room_ctx) : r;
+}
+
+void parcel_set_overflow(struct parcel *p, struct store *overflow)
+{
+    flush_token_take(p);
+    p->overflow = overflow;
+    flush_token_give(p);
+}
+
+void parcel_set_room(struct parcel *p, int (*room)(void *ctx), void *ctx)
+{
+    p->room = room;
+    p->room_ctx = ctx;
 }
 
 int flush_all(struct parcel *p, bool wait)

@@ -31,8 +31,8 @@ int losses_note_chunk(struct losses *l, uint64_t file_id, uint64_t index, unsign
 void losses_note_operations(struct losses *l);
 uint64_t losses_operations(struct losses *l);
 
-/* These blocks were written later (was any of them lost?); so were the chunks FIRST to LAST - 1; the
- * file is gone. */
+/* These blocks were written later (was any of them lost?); so were the chunks FIRST to LAST - 1;
+ * the file is gone. */
 bool losses_heal(struct losses *l, uint64_t file_id, uint64_t index, const uint8_t *bits,
                  size_t size);
 void losses_heal_chunks(struct losses *l, uint64_t file_id, uint64_t first, uint64_t last);

@@ -188,6 +188,14 @@ bool parcel_is_consistent(struct parcel *p);
  * up; it fails if something cannot be had. */
 int parcel_settle(struct parcel *p, bool fetch);
 
+/* While OVERFLOW is not NULL, objects are put there instead of into the log, each made durable at
+ * once: for a commit on a full disk. Nobody else may put into it meanwhile (store_put_again). */
+void parcel_set_overflow(struct parcel *p, struct store *overflow);
+
+/* ROOM is called, in whatever thread needs it and without a lock, when what is changed fits neither
+ * into memory nor into the log: 0 if it has made room. */
+void parcel_set_room(struct parcel *p, int (*room)(void *ctx), void *ctx);
+
 /* For a commit (sync/commit.h, which is the only caller): freeze waits until no change is under way
  * and holds back new ones; flush turns every changed chunk into objects in the log, saves the
  * keyrings and the catalog that names them, also in the log, and says in ROOT what it is (current,

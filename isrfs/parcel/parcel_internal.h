@@ -116,7 +116,10 @@ struct parcel {
 
     pthread_mutex_t flush_lock;
     pthread_cond_t flush_changed;
-    bool flush_busy;     /* flush_lock; the token */
+    bool flush_busy;        /* flush_lock; the token */
+    struct store *overflow; /* with the token */
+    int (*room)(void *ctx); /* constant while calls are under way */
+    void *room_ctx;
     bool half_committed; /* with the token; keyrings have what no root names: no batch fits any more
                           */
 

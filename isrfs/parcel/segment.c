@@ -153,16 +153,48 @@ static int derive_key(const struct segment_keys *keys, struct segment *s)
                       SEGMENT_SALT_SIZE, s->key);
 }
 
-/* Reserving the space first makes a full disk known before anything depends on the segment. Where
- * the file system cannot reserve, the file just grows. */
-static int write_file(struct segment *s, int dirfd, const char *name)
+/* A file with its space reserved, which makes a full disk known before anything depends on it: a
+ * descriptor. Where the file system cannot reserve, the file just grows. */
+static int create_file(int dirfd, const char *name)
+{
+    CLEANUP_CLOSE int fd = io_create(dirfd, name, 0, 0600);
+    if (fd < 0)
+        return fd;
+    int r = io_allocate(fd, SEGMENT_SIZE);
+    if (r == 0 || r == -EOPNOTSUPP)
+        return steal_fd(&fd);
+    io_unlink(dirfd, name);
+    return r;
+}
+
+#define SPARE_NAME "spare"
+
+int segment_set_aside(int dirfd)
+{
+    CLEANUP_CLOSE int fd = create_file(dirfd, SPARE_NAME);
+    return fd == -EEXIST || fd >= 0 ? 0 : fd;
+}
+
+bool segment_is_set_aside(int dirfd)
+{
+    return faccessat(dirfd, SPARE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The file that was set aside, as NAME: a descriptor. -ENOSPC if it was used up. */
+static int take_spare(int dirfd, const char *name)
+{
+    CLEANUP_CLOSE int fd = openat(dirfd, SPARE_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? -ENOSPC : -errno;
+    int r = io_rename(dirfd, SPARE_NAME, dirfd, name);
+    return r < 0 ? r : steal_fd(&fd);
+}
+
+static int write_header(const struct segment *s, int dirfd, const char *name)
 {
     uint8_t block[SEGMENT_HEADER_SIZE] = {0};
     memcpy(block, s->header, sizeof s->header);
-    int r = io_allocate(s->fd, SEGMENT_SIZE);
-    if (r == -EOPNOTSUPP)
-        r = 0;
-    r = r < 0 ? r : io_pwrite(s->fd, block, sizeof block, 0);
+    int r = io_pwrite(s->fd, block, sizeof block, 0);
     r = r < 0 ? r : io_fsync(s->fd);
     r = r < 0 ? r : io_fsync_dir(dirfd, ".");
     if (r < 0)
@@ -181,7 +213,7 @@ static int make_image(struct segment *s)
 }
 
 int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
-                   const struct segment *previous, uint64_t previous_records, bool hidden,
+                   const struct segment *previous, uint64_t previous_records, unsigned flags,
                    struct segment **ret)
 {
     CLEANUP(cleanup_segment) struct segment *s = segment_alloc(number);
@@ -200,14 +232,16 @@ int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
     if (r < 0)
         return r;
     char name[32];
-    if (hidden)
+    if (flags & SEGMENT_HIDDEN)
         hidden_name(name, number);
     else
         file_name(name, number);
-    s->fd = io_create(dirfd, name, 0, 0600);
+    s->fd = create_file(dirfd, name);
+    if (s->fd == -ENOSPC && flags & SEGMENT_SPARE)
+        s->fd = take_spare(dirfd, name);
     if (s->fd < 0)
         return s->fd;
-    r = write_file(s, dirfd, name);
+    r = write_header(s, dirfd, name);
     if (r < 0)
         return r;
     s->size = SEGMENT_SIZE;

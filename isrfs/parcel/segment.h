@@ -49,13 +49,20 @@ struct segment; /* immutable but for what its writer keeps */
 
 /* Makes the file, its space reserved and its header and name on disk, and an empty image. PREVIOUS
  * (NULL for the first) is the one before it, of whose records the first PREVIOUS_RECORDS count;
- * they must be on disk. A HIDDEN one has no name that counts until segment_show. 0, -ENOSPC with
- * nothing left behind, ... */
+ * they must be on disk. 0, -ENOSPC with nothing left behind, ... */
+enum segment_flags {
+    SEGMENT_HIDDEN = 1, /* it has no name that counts until segment_show */
+    SEGMENT_SPARE = 2,  /* the file of segment_set_aside is used where there is no space */
+};
 int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
-                   const struct segment *previous, uint64_t previous_records, bool hidden,
+                   const struct segment *previous, uint64_t previous_records, unsigned flags,
                    struct segment **ret);
-/* Gives it its name, durably: all or nothing of what was flushed before. */
+/* Gives a hidden one its name, durably: all or nothing of what was flushed before. */
 int segment_show(int dirfd, uint64_t number);
+
+/* Sets the space of one segment aside, if that has not been done. -ENOSPC. */
+int segment_set_aside(int dirfd);
+bool segment_is_set_aside(int dirfd);
 
 /* Opens a file that another process wrote. -EBADMSG for a file that is too short or whose header
  * was never written; -EKEYREJECTED for a header that was not made with this key (or is damaged). */

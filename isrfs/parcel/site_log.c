@@ -404,6 +404,10 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
     r = check_first(l, config->salvage);
     if (r < 0)
         return r;
+    r = segment_set_aside(l->dirfd);
+    l->spare = r == 0;
+    if (r < 0)
+        log_warning("there is no space to set aside for the site log: %s", strerror(-r));
     if (found)
         *found = (struct site_log_found){.segments = scanned.count,
                                          .objects = l->objects,

@@ -149,6 +149,10 @@ int site_log_drop(struct site_log *l, uint64_t boundary);
  * has changed since: a commit has to put it again. */
 bool site_log_needs_root(struct site_log *l);
 
+/* While the log is open, the space of one segment is set aside. URGENT: it may be used, because
+ * what is appended now leads to space becoming free. */
+void site_log_set_urgent(struct site_log *l, bool urgent);
+
 /* Begins anew with ROOT alone in it: for when everything that ROOT reaches is safe at home. The
  * older segments are removed once the new one is durable. */
 int site_log_restart(struct site_log *l, const struct site_root *root);

@@ -23,6 +23,7 @@
 
 #define LARGE         (64u << 10) /* bytes of a record that is written at once */
 #define AHEAD         (1u << 20)  /* bytes that are written ahead */
+#define KEPT_FREE     (1u << 20)  /* bytes of the last segment on a full disk, for roots */
 #define UNFLUSHED_MAX (16u << 20) /* bytes that are kept in memory for want of a flush */
 
 static void wait_change(struct site_log *l)
@@ -182,30 +183,38 @@ int site_log_begin_segment(struct site_log *l)
         return r;
     const struct segment *last;
     struct flush_point on_disk;
+    bool urgent;
     {
         LOCK_SCOPE(&l->lock);
         last = last_segment(l);
         on_disk = l->flush_point;
+        urgent = l->urgent;
     }
     uint64_t number = last ? segment_number(last) : 0;
     struct segment *s = NULL;
     r = segment_create(&l->keys, l->dirfd, number + 1, last,
-                       on_disk.segment == number ? on_disk.records : 0, false, &s);
+                       on_disk.segment == number ? on_disk.records : 0, urgent ? SEGMENT_SPARE : 0,
+                       &s);
+    LOCK_SCOPE(&l->lock);
     if (r < 0) {
-        log_warning("no new segment of the site log: %s", strerror(-r));
+        if (!l->full)
+            log_warning("no new segment of the site log: %s", strerror(-r));
+        l->full = true;
         return r;
     }
-    LOCK_SCOPE(&l->lock);
+    l->full = false;
+    l->spare = segment_is_set_aside(l->dirfd);
     r = site_log_add_segment(l, s);
     if (r < 0)
         segment_free(s);
     return r;
 }
 
-/* With the lock held. */
+/* With the lock held. Where nothing is set aside, the end of the segment is. */
 static bool fits(const struct site_log *l, uint64_t size)
 {
-    return l->writable && !l->broken && l->offset + size <= SEGMENT_SIZE;
+    uint64_t end = l->urgent || l->spare ? SEGMENT_SIZE : SEGMENT_SIZE - KEPT_FREE;
+    return l->writable && !l->broken && l->offset + size <= end;
 }
 
 /* As the flusher, lock not held: makes room for SIZE bytes. */

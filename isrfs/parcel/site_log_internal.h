@@ -84,6 +84,9 @@ struct site_log {
     uint64_t root_segment;   /* lock; where this process put the newest one; 0: another did */
     uint64_t batch;          /* lock; the highest number of a batch */
 
+    bool spare;               /* lock; space for a segment is set aside */
+    bool full;                /* lock; no segment could be made when that was last tried */
+    bool urgent;              /* lock; the space that was set aside may be used */
     uint64_t first_needed;    /* lock; the oldest segment that must be there */
     uint64_t boundary;        /* lock; objects in segments before it are put again */
     uint64_t bytes_before;    /* lock; in the segments before it */

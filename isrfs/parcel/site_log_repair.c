@@ -101,6 +101,7 @@ static int finish(struct repair *r)
     int error = site_log_add_segment(l, r->fresh);
     if (error < 0)
         return error;
+    l->spare = segment_is_set_aside(l->dirfd);
     l->offset = l->flushed_offset = r->offset;
     l->records = r->records;
     l->bytes += r->offset - SEGMENT_HEADER_SIZE;
@@ -119,7 +120,8 @@ int site_log_repair(struct site_log *l)
     start(&r);
     uint64_t number = segment_number(r.old) + 1;
     segment_remove_hidden(l->dirfd, number); /* an attempt before this one may have left it */
-    int error = segment_create(&l->keys, l->dirfd, number, r.old, r.first, true, &r.fresh);
+    int error = segment_create(&l->keys, l->dirfd, number, r.old, r.first,
+                               SEGMENT_HIDDEN | SEGMENT_SPARE, &r.fresh);
     if (error < 0)
         return error;
     error = move_all(&r);

@@ -8,12 +8,14 @@
  * segment that is missing at the front is told from one that was dropped. */
 #include <string.h>
 
+#include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/parcel/site_log_internal.h"
 
 int site_log_cut(struct site_log *l, uint64_t *ret_boundary)
 {
-    int r = site_log_alone(l, site_log_begin_segment);
+    int r = site_log_flush(l); /* what an earlier process left is moved on, before the cut */
+    r = r < 0 ? r : site_log_alone(l, site_log_begin_segment);
     if (r < 0)
         return r;
     LOCK_SCOPE(&l->lock);
@@ -88,21 +90,33 @@ int site_log_drop(struct site_log *l, uint64_t boundary)
 {
     if (site_log_needs_root(l))
         return -EAGAIN;
+    site_log_set_urgent(l, true);
     int r = put_floor(l, boundary);
+    site_log_set_urgent(l, false);
     uint64_t first;
     {
         LOCK_SCOPE(&l->lock);
         first = segment_number(l->segments[0]);
     }
     r = r < 0 ? r : close_before(l, boundary);
-    /* oldest first, so that a crash in between leaves a row without gaps */
+    /* oldest first, and each for good, so that a crash in between leaves a row without gaps */
     for (uint64_t number = first; r > 0 && number < boundary; number++) {
         int removed = segment_remove(l->dirfd, number);
+        removed = removed < 0 ? removed : io_fsync_dir(l->dirfd, ".");
         if (removed < 0)
             log_warning("a segment of the site log that is not needed any more stays: %s",
                         strerror(-removed));
     }
+    bool spare = segment_set_aside(l->dirfd) == 0;
+    LOCK_SCOPE(&l->lock);
+    l->spare = spare;
     return r < 0 ? r : 0;
+}
+
+void site_log_set_urgent(struct site_log *l, bool urgent)
+{
+    LOCK_SCOPE(&l->lock);
+    l->urgent = urgent;
 }
 
 int site_log_restart(struct site_log *l, const struct site_root *root)

@@ -7,6 +7,9 @@
  *   4. hold: a collector at home keeps what the root reaches; barrier
  *   5. drop what lies before the cut
  *
+ * When the disk is full, the first two use the space that was set aside, and objects go home at
+ * once.
+ *
  * A crash anywhere leaves a log that is longer than it need be. A file that was removed while it is
  * open is in no root, so nothing can be dropped until it is closed. A root that a check-in has
  * begun to publish must stay in the log: then, too, it waits; and if a commit beside it left
@@ -31,7 +34,7 @@ struct carrier {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool busy;         /* lock; a round is under way */
+    bool needed;       /* lock; the disk is full, somebody waits for room */
     _Atomic bool stop; /* set with lock */
     uint64_t boundary; /* the round's; of a cut behind which nothing was dropped yet, or 0 */
     bool said;         /* the round's; that it cannot be done */
@@ -63,22 +66,27 @@ static int bring_home(struct carrier *k, const struct site_root *root)
     return r;
 }
 
-static int carry_round(struct carrier *k)
+/* Steps 1 and 2. */
+static int cut_and_commit(struct carrier *k, bool full)
 {
-    struct checkout *c = k->checkout;
-    if (!c->home)
-        return -EHOSTDOWN;
-    if (parcel_has_removed(k->parcel))
-        return -EAGAIN;
-    int r = k->boundary ? 0 : site_log_cut(c->log, &k->boundary);
-    r = r < 0 ? r : committer_commit(k->committer, false);
+    struct site_log *log = k->checkout->log;
+    site_log_set_urgent(log, full);
+    int r = k->boundary ? 0 : site_log_cut(log, &k->boundary);
+    site_log_set_urgent(log, false);
     if (r < 0)
         return r;
+    return full ? committer_relieve(k->committer) : committer_commit(k->committer, false);
+}
+
+/* Steps 3 to 5. */
+static int shorten(struct carrier *k)
+{
+    struct checkout *c = k->checkout;
     checkout_root_take(c);
     struct site_root root = c->root;
     checkout_root_give(c);
     bool fit = object_id_is_hole(&root.publishing.id) && !root.partial;
-    r = fit ? bring_home(k, &root) : -EAGAIN;
+    int r = fit ? bring_home(k, &root) : -EAGAIN;
     secret_wipe(&root, sizeof root);
     r = r < 0 ? r : parcel_has_removed(k->parcel) ? -EAGAIN : site_log_drop(c->log, k->boundary);
     if (r == 0)
@@ -86,45 +94,71 @@ static int carry_round(struct carrier *k)
     return r;
 }
 
-int carrier_carry(struct carrier *k)
+/* 0 also if nothing could be dropped: what is FULL's is that the commit was made. */
+static int carry(struct carrier *k, bool full)
 {
-    pthread_mutex_lock(&k->lock);
-    while (k->busy)
-        pthread_cond_wait(&k->changed, &k->lock);
-    k->busy = true;
-    pthread_mutex_unlock(&k->lock);
-    int r = carry_round(k);
+    if (!k->checkout->home)
+        return -EHOSTDOWN;
+    if (!full && parcel_has_removed(k->parcel))
+        return -EAGAIN;
+    int r = cut_and_commit(k, full);
+    if (r < 0)
+        return r;
+    r = shorten(k);
+    return full ? 0 : r;
+}
+
+static int carry_and_say(struct carrier *k, bool full)
+{
+    int r = carry(k, full);
     if (r < 0 && r != -ECANCELED && r != -EAGAIN && !k->said)
         log_warning("%s: what is changed cannot be brought home now: %s (the site log grows)",
                     k->checkout->source.parcel, strerror(-r));
     k->said = r < 0;
-    pthread_mutex_lock(&k->lock);
-    k->busy = false;
-    pthread_cond_broadcast(&k->changed);
-    pthread_mutex_unlock(&k->lock);
     return r;
 }
 
-/* Waits so long or until the end, which it returns. */
-static bool rest(struct carrier *k, unsigned seconds)
+static void need_room(void *ctx)
+{
+    struct carrier *k = ctx;
+    LOCK_SCOPE(&k->lock);
+    k->needed = true;
+    pthread_cond_broadcast(&k->changed);
+}
+
+static int make_room(void *ctx)
+{
+    struct carrier *k = ctx;
+    return committer_commit(k->committer, false);
+}
+
+enum event { EVENT_TIME, EVENT_NEEDED, EVENT_STOP };
+
+static enum event rest(struct carrier *k, unsigned seconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += seconds;
     LOCK_SCOPE(&k->lock);
-    while (!k->stop)
+    while (!k->stop && !k->needed)
         if (pthread_cond_timedwait(&k->changed, &k->lock, &until) == ETIMEDOUT)
             break;
-    return k->stop;
+    enum event event = k->needed ? EVENT_NEEDED : k->stop ? EVENT_STOP : EVENT_TIME;
+    k->needed = false;
+    return event;
 }
 
+/* Who needs room and gets none is told that the disk is full, whatever the reason. */
 static void *run(void *arg)
 {
     struct carrier *k = arg;
     unsigned seconds = LOOK_SECONDS;
-    while (!rest(k, seconds)) {
-        bool is_long = log_bytes(k) > k->limit;
-        seconds = is_long && carrier_carry(k) < 0 ? AGAIN_SECONDS : LOOK_SECONDS;
+    for (enum event event; (event = rest(k, seconds)) != EVENT_STOP;) {
+        bool full = event == EVENT_NEEDED;
+        int r = full || log_bytes(k) > k->limit ? carry_and_say(k, full) : 0;
+        seconds = r < 0 ? AGAIN_SECONDS : LOOK_SECONDS;
+        if (full)
+            committer_room(k->committer, r < 0 ? -ENOSPC : 0);
     }
     return NULL;
 }
@@ -151,6 +185,8 @@ struct carrier *carrier_new(struct checkout *c, struct parcel *p, struct committ
         free(k);
         return NULL;
     }
+    committer_set_room(m, need_room, k);
+    parcel_set_room(p, make_room, k);
     return k;
 }
 
@@ -158,6 +194,8 @@ void carrier_free(struct carrier *k)
 {
     if (!k)
         return;
+    parcel_set_room(k->parcel, NULL, NULL);
+    committer_set_room(k->committer, NULL, NULL);
     pthread_mutex_lock(&k->lock);
     k->stop = true;
     pthread_cond_broadcast(&k->changed);

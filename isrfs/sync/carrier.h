@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The carrier brings home what a site has committed while the parcel is in use, when the site log
- * has become long: the log gets short again, and a check-in has less to do. Nothing is published by
- * it. A home that is away is tried again later. */
+ * has become long or the disk is full: the log gets short again, and a check-in has less to do.
+ * Nothing is published by it. A home that is away is tried again later. */
 #ifndef ISRFS_SYNC_CARRIER_H
 #define ISRFS_SYNC_CARRIER_H
 
@@ -16,10 +16,5 @@ struct carrier *carrier_new(struct checkout *c, struct parcel *p, struct committ
                             uint64_t limit);
 /* Ends the thread, after the objects that it is just carrying. NULL is allowed. */
 void carrier_free(struct carrier *k);
-
-/* Makes the log short now, as far as that is possible: for when the disk is full. 0 or negative
- * errno (-EAGAIN: not while files are open that have been removed). Any thread; blocks on the home.
- */
-int carrier_carry(struct carrier *k);
 
 #endif

@@ -210,7 +210,7 @@ static int write_cfg(struct checkout *c)
     r = r < 0 ? r : keyvalue_set(kv, "SRC", src);
     r = r < 0 ? r : keyvalue_set_u64(kv, "VERSION", c->base_version);
     r = r < 0 ? r : keyvalue_format(kv, &text);
-    return r < 0 ? r : io_replace(c->state_fd, "parcel.cfg", text.data, text.size, 0600, true);
+    return r < 0 ? r : io_update(c->state_fd, "parcel.cfg", text.data, text.size, 0600);
 }
 
 /* A first check-out proves that the home can be written, by the record that it needs there anyway.

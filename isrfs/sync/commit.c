@@ -19,9 +19,9 @@
 #define KEEP_SECONDS 2
 #define LOG_LONG     (256u << 20) /* bytes after which the keeper commits */
 
-/* What a turn does: a batch; a commit of what needs nothing from the home; a commit of everything.
- */
-enum turn { TURN_SYNC, TURN_TIDY, TURN_COMMIT };
+/* What a turn does: a batch; a commit of what needs nothing from the home; a commit of everything;
+ * the same on a full disk. */
+enum turn { TURN_SYNC, TURN_TIDY, TURN_COMMIT, TURN_RELIEF };
 
 struct waiter {
     enum turn turn;  /* what is asked for */
@@ -36,9 +36,12 @@ struct committer {
     struct parcel *parcel;
     pthread_mutex_t lock;
     pthread_cond_t done;
-    bool busy;            /* lock; somebody takes turns */
-    struct waiter *queue; /* lock; for the next turn */
-    uint64_t committed;   /* in a turn only: parcel_changes at the last commit */
+    bool busy;                    /* lock; somebody takes turns */
+    struct waiter *queue;         /* lock; for the next turn */
+    struct waiter *parked;        /* lock; until there is room */
+    void (*need_room)(void *ctx); /* constant while there are waiters */
+    void *room_ctx;
+    uint64_t committed; /* in a turn only: parcel_changes at the last commit */
     pthread_t keeper;
     pthread_cond_t wake;
     bool ending;                /* lock */
@@ -98,9 +101,26 @@ static int commit(struct committer *m, bool whole, bool consistent)
     return r;
 }
 
+/* On a full disk: objects go home at once. */
+static int commit_by_home(struct committer *m)
+{
+    struct checkout *c = m->checkout;
+    checkout_carried_take(c);
+    store_put_again(c->home);
+    site_log_set_urgent(c->log, true);
+    parcel_set_overflow(m->parcel, c->home);
+    int r = commit(m, true, false);
+    parcel_set_overflow(m->parcel, NULL);
+    site_log_set_urgent(c->log, false);
+    checkout_carried_give(c);
+    return r;
+}
+
 static int take_turn(struct committer *m, enum turn turn, bool consistent)
 {
     int r = -EAGAIN;
+    if (turn == TURN_RELIEF)
+        return commit_by_home(m);
     if (turn == TURN_SYNC) {
         r = parcel_journal(m->parcel, consistent);
         r = r < 0 ? r : site_log_flush(m->checkout->log);
@@ -123,11 +143,31 @@ static enum turn most(const struct waiter *queue, enum turn limit)
     return turn;
 }
 
+static void answer(struct waiter *w, int result)
+{
+    w->done(w->arg, result);
+    free(w);
+}
+
+/* The disk is full: W waits until somebody has made room, if there is somebody, and W is not that.
+ */
+static bool park(struct committer *m, struct waiter *w)
+{
+    if (!m->need_room || w->turn == TURN_RELIEF)
+        return false;
+    {
+        LOCK_SCOPE(&m->lock);
+        LL_PREPEND(m->parked, w);
+    }
+    m->need_room(m->room_ctx);
+    return true;
+}
+
 /* One turn for all of them, who are freed. A commit that failed may have kept nothing: who asked
  * for less gets a turn that does less. */
 static void serve(struct committer *m, struct waiter *queue)
 {
-    enum turn turn = most(queue, TURN_COMMIT + 1), less = turn;
+    enum turn turn = most(queue, TURN_RELIEF + 1), less = turn;
     struct waiter *w, *next;
     bool consistent = false;
     LL_FOREACH(queue, w)
@@ -139,9 +179,25 @@ static void serve(struct committer *m, struct waiter *queue)
     }
     LL_FOREACH_SAFE(queue, w, next)
     {
-        w->done(w->arg, w->turn > less ? r : r_less);
-        free(w);
+        int result = w->turn > less ? r : r_less;
+        if (result != -ENOSPC || !park(m, w))
+            answer(w, result);
     }
+}
+
+/* With the lock held: takes turns until nobody waits, unless somebody does so already. */
+static void take_turns(struct committer *m)
+{
+    if (m->busy)
+        return;
+    m->busy = true;
+    while (m->queue) {
+        struct waiter *queue = steal_ptr(m->queue);
+        pthread_mutex_unlock(&m->lock);
+        serve(m, queue);
+        pthread_mutex_lock(&m->lock);
+    }
+    m->busy = false;
 }
 
 static int ask(struct committer *m, enum turn turn, bool consistent, committer_done *done,
@@ -153,45 +209,36 @@ static int ask(struct committer *m, enum turn turn, bool consistent, committer_d
     *w = (struct waiter){.turn = turn, .consistent = consistent, .done = done, .arg = arg};
     LOCK_SCOPE(&m->lock);
     LL_PREPEND(m->queue, w);
-    if (m->busy)
-        return 0;
-    m->busy = true;
-    while (m->queue) {
-        struct waiter *queue = steal_ptr(m->queue);
-        pthread_mutex_unlock(&m->lock);
-        serve(m, queue);
-        pthread_mutex_lock(&m->lock);
-    }
-    m->busy = false;
+    take_turns(m);
     return 0;
 }
 
-struct answer {
+struct reply {
     struct committer *committer;
     bool come;  /* lock */
     int result; /* lock */
 };
 
-static void take_answer(void *arg, int result)
+static void take_reply(void *arg, int result)
 {
-    struct answer *answer = arg;
-    struct committer *m = answer->committer;
+    struct reply *reply = arg;
+    struct committer *m = reply->committer;
     LOCK_SCOPE(&m->lock);
-    answer->come = true;
-    answer->result = result;
+    reply->come = true;
+    reply->result = result;
     pthread_cond_broadcast(&m->done);
 }
 
 static int ask_and_wait(struct committer *m, enum turn turn, bool consistent)
 {
-    struct answer answer = {.committer = m};
-    int r = ask(m, turn, consistent, take_answer, &answer);
+    struct reply reply = {.committer = m};
+    int r = ask(m, turn, consistent, take_reply, &reply);
     if (r < 0)
         return r;
     LOCK_SCOPE(&m->lock);
-    while (!answer.come)
+    while (!reply.come)
         pthread_cond_wait(&m->done, &m->lock);
-    return answer.result;
+    return reply.result;
 }
 
 int committer_sync(struct committer *m, bool consistent)
@@ -207,7 +254,7 @@ int committer_sync_later(struct committer *m, committer_done *done, void *arg)
 int committer_commit(struct committer *m, bool consistent)
 {
     int r = parcel_settle(m->parcel, true);
-    if (r < 0) {
+    if (r < 0 && r != -ENOSPC) { /* for a full disk something is done in the turn */
         log_error("what a commit needs cannot be fetched: %s", strerror(-r));
         return r;
     }
@@ -219,6 +266,32 @@ static int tidy(struct committer *m)
 {
     parcel_settle(m->parcel, true);
     return ask_and_wait(m, TURN_TIDY, false);
+}
+
+int committer_relieve(struct committer *m)
+{
+    return ask_and_wait(m, TURN_RELIEF, false);
+}
+
+void committer_set_room(struct committer *m, void (*need_room)(void *ctx), void *ctx)
+{
+    m->need_room = need_room;
+    m->room_ctx = ctx;
+}
+
+void committer_room(struct committer *m, int result)
+{
+    pthread_mutex_lock(&m->lock);
+    struct waiter *parked = steal_ptr(m->parked);
+    if (result == 0) {
+        LL_CONCAT(m->queue, parked);
+        parked = NULL;
+        take_turns(m);
+    }
+    pthread_mutex_unlock(&m->lock);
+    struct waiter *w, *next;
+    LL_FOREACH_SAFE(parked, w, next)
+    answer(w, result);
 }
 
 /* Waits KEEP_SECONDS or until the end, which it returns. */

@@ -277,7 +277,7 @@ static int write_note(const char *path, const struct source *source)
     int r = keyvalue_set(kv, "SERVER", server);
     r = r < 0 ? r : keyvalue_set(kv, "USER", source->user);
     r = r < 0 ? r : keyvalue_format(kv, &text);
-    return r < 0 ? r : io_replace(AT_FDCWD, path, text.data, text.size, 0600, true);
+    return r < 0 ? r : io_update(AT_FDCWD, path, text.data, text.size, 0600);
 }
 
 /* Whatever is flushed in the parcel's folder would be lost with a name above it: those of the

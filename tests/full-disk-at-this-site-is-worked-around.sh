@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The disk of this site is full: what is written goes home instead. With the home away too, writers
+# are told, nothing that was promised is lost, and it works again when the home is back.
+. "$abs_top_srcdir/tests/functions.sh"
+requires_fuse
+requires_root
+
+mount -t tmpfs -o size=300m,mode=700 tmpfs a || skip 'tmpfs cannot be mounted'
+random_file disk.img 1000000
+new_parcel vm disk.img
+random_file one 60000000
+random_file two 60000000
+random_file three 400000000
+
+mount_at site_a vm m
+cp one m/one
+sync m/one
+# Now nothing is left but what was set aside.
+dd if=/dev/zero of=a/filler bs=1M status=none 2>"$said" || :
+[ "$(df -k --output=avail a | tail -n 1)" -lt 1000 ] || fail 'the disk is not full'
+cp three m/three
+sync m/three || fail "fsync failed on the full disk: $(messages a)"
+cp two m/two
+sync m/two || fail "fsync failed on the full disk: $(messages a)"
+same one m/one
+same three m/three
+
+# The home is away as well.
+mv home home.away
+random_file four 100000000
+if cp four m/four 2>"$said" && sync m/four 2>"$said"; then
+    fail 'an fsync was promised that nothing could keep'
+fi
+rm -f m/four
+mv home.away home
+
+# It all works again, and check-in does.
+cp two m/five
+sync m/five || fail "fsync still fails: $(messages a)"
+pid=$(daemon_pid m)
+kill -s KILL "$pid"
+wait_gone "$pid"
+unmount_lazily m
+mount_at site_a vm m
+for name in one two three; do
+    same "$name" "m/$name"
+done
+same two m/five
+umount_at site_a m
+mount_at site_b vm n
+for name in one two three; do
+    same "$name" "n/$name"
+done
+same two n/five
+umount_at site_b n

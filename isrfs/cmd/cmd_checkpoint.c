@@ -60,8 +60,6 @@ static int here(const struct cmd *c, const struct source *source, const char *co
         return status;
     checkout->disk_only = cmd_value(c, "disk-only");
     struct failure failure = {0};
-    if (recover(checkout, &failure) < 0)
-        return cmd_fail(c, &failure);
     struct checkin_result result;
     struct cmd_progress progress;
     char line[RECOVER_LINE_SIZE];

@@ -200,11 +200,14 @@ void parcel_set_room(struct parcel *p, int (*room)(void *ctx), void *ctx);
  * and holds back new ones; flush turns every changed chunk into objects in the log, saves the
  * keyrings and the catalog that names them, also in the log, and says in ROOT what it is (current,
  * contains, partial); committed says that this root is in the log; thaw lets changes go on.
+ * All of it by one thread, flush and committed while frozen; settle and journal wait until it
+ * thaws.
  *
  * With ROOT->consistent set (nothing is running; cleared if a volatile file is older than that)
  * volatile files are in it as they are, else as at the last consistent batch or commit.
  *
- * Without WAIT nothing is fetched: what cannot be taken stays in the log as a batch of its own,
+ * With WAIT everything is taken: flush gives -EHOSTDOWN, with nothing changed, when it needs
+ * something from a home that is away. Without WAIT nothing is fetched: what cannot be taken stays in the log as a batch of its own,
  * which the root ends (partial). Between flush and the root no batch may be written. */
 void parcel_freeze(struct parcel *p);
 void parcel_thaw(struct parcel *p);

@@ -37,14 +37,20 @@ static uint64_t below(uint64_t *random, uint64_t limit)
     return (world_random(random) >> 8) % limit;
 }
 
+/* Users get EIO for both. */
+static bool is_of_the_home(int error)
+{
+    return error == -EIO || error == -EHOSTDOWN;
+}
+
 static void check_read(struct world *w, unsigned file, uint64_t offset, uint8_t *data,
                        uint64_t size, uint64_t file_size)
 {
     ssize_t n = parcel_read(w->parcel, w->ids[file], data, size, offset);
     atomic_fetch_add(n < 0 ? &w->failed_reads : &w->reads, 1);
     if (n < 0) {
-        if (n != -EIO && n != -EHOSTDOWN)
-            world_wrong(w, "a read fails in a way of its own", offset, (int)n);
+        if (!is_of_the_home((int)n))
+            world_wrong(w, "a read fails in another way than EIO", offset, (int)n);
         return;
     }
     uint64_t left = offset < file_size ? file_size - offset : 0, at = offset;
@@ -70,8 +76,8 @@ static void note_change(struct world *w, unsigned file, uint64_t offset, const u
     uint64_t size = after;
     if (r < 0) {
         atomic_fetch_add(&w->failed_writes, 1);
-        if (r != -EIO && r != -EHOSTDOWN)
-            world_wrong(w, "a change fails in a way of its own", offset, r);
+        if (!is_of_the_home(r))
+            world_wrong(w, "a change fails in another way than EIO", offset, r);
         size = before < after ? size_now(w, file) : before;
         if (before < after && (size < before || size > after))
             world_wrong(w, "a change that failed leaves a size that never was", size, r);

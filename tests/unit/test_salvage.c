@@ -173,7 +173,7 @@ static void find_commit(struct fixture *f, uint64_t *ret_catalog, uint64_t *ret_
     assert_int_equal(catalog_load(site_log_store(f->log), f->codec, &f->catalog, &catalog), 0);
     struct object_id node = catalog->entries[0].root.id;
     catalog_free(catalog);
-    uint64_t root = salvage_log_end(f) - segment_record_size(8 + 8 + 3 * 64 + 1);
+    uint64_t root = salvage_log_end(f) - segment_record_size(8 + 8 + 3 * 64 + 1 + 8);
     *ret_catalog = root - segment_record_size(32 + object_size(f, &f->catalog.id));
     *ret_node = *ret_catalog - segment_record_size(32 + object_size(f, &node));
 }
@@ -213,6 +213,47 @@ static void without_a_catalog_the_commit_before_counts(void **state)
     salvage_open_damaged(f, NULL);
     salvage_assert_content(f, disk);
     assert_int_equal(salvage_lost_operations(f), 1);
+    salvage_assert_it_ends(f, disk);
+}
+
+static unsigned newest_segment(struct fixture *f)
+{
+    unsigned newest = 0;
+    for (unsigned i = 1; i < 16; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "log/%016x", i);
+        if (faccessat(f->dirfd, name, F_OK, 0) == 0)
+            newest = i;
+    }
+    return newest;
+}
+
+static void damage_in_what_a_commit_left_over_is_told(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t disk = salvage_make_disk(f);
+    fixture_send_home(f);
+    f->far.away = true;
+    uint64_t before = salvage_log_end(f);
+    salvage_write_at(f, disk, 40 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
+    salvage_write_at(f, disk, 3 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
+    assert_true(fixture_tidy(f));
+    uint64_t root = salvage_log_end(f) - before - segment_record_size(8 + 8 + 3 * 64 + 1 + 8);
+    salvage_write_at(f, disk, 70 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
+    fixture_keep(f);
+    salvage_write_at(f, disk, 71 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
+    fixture_keep(f);
+    fixture_close(f);
+    /* before the root are the operations, before these the last record of blocks */
+    salvage_spoil(f, newest_segment(f), root - 2500, 1);
+    f->far.away = false;
+    salvage_open_damaged(f, NULL);
+    salvage_assert_content(f, disk);
+    salvage_assert_lost(f, 3 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
+    const struct log_damage *all;
+    assert_int_equal(site_log_damage(f->log, &all), 1);
+    assert_true(all[0].newer);
+    assert_true(salvage_lost_operations(f) > 0); /* there may have been more */
     salvage_assert_it_ends(f, disk);
 }
 
@@ -395,6 +436,7 @@ int main(void)
         TEST(a_damaged_chunk_is_what_its_base_has),
         TEST(a_damaged_node_is_what_its_base_has),
         TEST(without_a_catalog_the_commit_before_counts),
+        TEST(damage_in_what_a_commit_left_over_is_told),
         TEST(a_missing_segment_is_told),
         TEST(a_first_segment_that_is_missing_is_told),
         TEST(a_newest_segment_without_its_header_is_set_aside),

@@ -311,6 +311,42 @@ static void what_lies_before_a_cut_is_dropped_and_not_missed(void **state)
     assert_int_equal(try_open(f, &log, NULL), -EBADMSG);
 }
 
+static int take_operations(void *ctx, const void *data, size_t size)
+{
+    return buffer_append(ctx, data, size);
+}
+
+static int take_no_blocks(void *ctx, const struct log_blocks *blocks, const struct log_at *at)
+{
+    (void)ctx, (void)blocks, (void)at;
+    return -EINVAL;
+}
+
+/* A check-in puts roots beside a guest whose batch is being written. */
+static void a_root_amid_a_batch_does_not_cut_it_off(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put_root(log, 1);
+    uint64_t batch = site_log_begin_batch(log);
+    assert_int_equal(site_log_put_operations(log, batch, false, "ab", 2), 0);
+    put_root(log, 1);
+    assert_int_equal(site_log_put_operations(log, batch, true, "cd", 2), 0);
+    assert_int_equal(site_log_flush(log), 0);
+    site_log_close(log);
+    struct site_log_found found;
+    log = open_log(f, &found);
+    assert_int_equal(found.batches, 1);
+    struct buffer all = {0};
+    struct log_replayer replayer = {
+        .operations = take_operations, .blocks = take_no_blocks, .ctx = &all};
+    assert_int_equal(site_log_replay(log, &replayer), 0);
+    assert_int_equal(all.size, 4);
+    assert_memory_equal(all.data, "abcd", 4);
+    buffer_free(&all);
+    site_log_close(log);
+}
+
 static void nothing_in_it_is_in_the_clear(void **state)
 {
     struct fixture *f = *state;
@@ -343,6 +379,7 @@ int main(void)
         TEST(a_segment_whose_making_was_cut_short_is_no_damage),
         TEST(restarting_leaves_the_root_alone),
         TEST(what_lies_before_a_cut_is_dropped_and_not_missed),
+        TEST(a_root_amid_a_batch_does_not_cut_it_off),
         TEST(nothing_in_it_is_in_the_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel_internal.h"
 
-/* Says once what is wrong where, and gives what a reader is to get (or -EHOSTDOWN). */
+/* Says once what is wrong where, and gives what a reader is to get. */
 static int report(struct file *f, uint64_t index, const struct object_id *id, int error)
 {
     CLEANUP_FREE char *path = file_path(f);

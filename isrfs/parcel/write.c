@@ -46,22 +46,6 @@ static void touch(struct file *f)
     atomic_fetch_add(&f->parcel->changes, 1);
 }
 
-/* A write that reaches the end of the file covers its last block: nothing but zeros lies beyond.
- * With the lock held. */
-static int write_to_end(struct file *f, uint64_t offset, const uint8_t *data, size_t size)
-{
-    size_t at = offset % f->chunk_size, rest = (at + size) % BLOCK_SIZE;
-    uint64_t index = offset / f->chunk_size;
-    if (rest == 0 || offset + size < f->size)
-        return write_piece(f, index, at, data, size);
-    size_t whole = size - (rest < size ? rest : size);
-    int r = whole ? write_piece(f, index, at, data, whole) : 0;
-    uint8_t last[BLOCK_SIZE] = {0};
-    size_t from = rest - (size - whole); /* within the last block */
-    memcpy(last + from, data + whole, size - whole);
-    return r < 0 ? r : write_piece(f, index, at + whole, last + from, BLOCK_SIZE - from);
-}
-
 static int write_range(struct file *f, const uint8_t *data, size_t size, uint64_t offset)
 {
     for (size_t done = 0; done < size;) {
@@ -69,7 +53,7 @@ static int write_range(struct file *f, const uint8_t *data, size_t size, uint64_
         size_t part = f->chunk_size - at < size - done ? f->chunk_size - at : size - done;
         {
             LOCK_SCOPE(&f->lock);
-            int r = write_to_end(f, offset + done, data + done, part);
+            int r = write_piece(f, (offset + done) / f->chunk_size, at, data + done, part);
             if (r < 0)
                 return r;
             if (offset + done + part > f->size)
@@ -97,7 +81,6 @@ ssize_t parcel_write_now(struct parcel *p, uint64_t file_id, const void *data, s
     if (r < 0)
         return r;
     r = write_range(file_top(f), data, size, offset);
-    r = r == -EHOSTDOWN ? -EIO : r;
     parcel_gate_leave(p);
     return r < 0 ? r : (ssize_t)size;
 }

@@ -62,8 +62,9 @@ static int commit_frozen(struct committer *m, bool whole, bool consistent)
     struct checkout *c = m->checkout;
     uint64_t changes = parcel_changes(m->parcel), before = log_bytes(m);
     bool was_partial = c->root.partial, same = changes == m->committed && !was_partial;
-    if (same && (!consistent || c->root.consistent) && !site_log_needs_root(c->log))
-        return 0; /* what is not consistent may have more in volatile files */
+    bool needed = site_log_needs_root(c->log) || site_log_last_batch(c->log) > c->root.contains;
+    if (same && (!consistent || c->root.consistent) && !needed)
+        return 0; /* what is not consistent may have more in volatile files, or in a batch */
     struct site_root root = c->root;
     root.consistent = consistent;
     int r = parcel_flush(m->parcel, whole, &root);

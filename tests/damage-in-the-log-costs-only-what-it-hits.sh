@@ -18,7 +18,7 @@ write() { # BLOCK
 keep() {
     dd if=block of=expected bs=4096 seek="$1" conv=notrunc status=none
 }
-segment() { find a/parcels -path '*/log/*' -type f -size +0 | sort | tail -n 1; }
+segment() { find a/parcels -path '*/log/0*' -type f -size +0 | sort | tail -n 1; }
 end_of_log() { # the last byte that is not zero
     cmp -l -n 60000000 "$1" /dev/zero 2>/dev/null | tail -n 1 | awk '{ print $1 }'
 }

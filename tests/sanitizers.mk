@@ -2,8 +2,8 @@
 # tests (the model checker is one of them) and a test of a mount.
 SANITIZED_TESTS = $(UNIT_TESTS) tests/a-file-is-what-was-done-to-it.sh
 SANITIZED_OPS = 5000
-# It has one thread only, and dies hundreds of times, which is slow there.
-NOT_FOR_TSAN = tests/unit/test_crash
+# They have one thread only, and crash thousands of times, which is slow there.
+NOT_FOR_TSAN = tests/unit/test_crash tests/unit/test_power_loss tests/unit/test_power_loss_checkin
 sanitized = $(AM_TESTS_ENVIRONMENT) MAKE='$(MAKE)'; EXERCISE_OPS=$(SANITIZED_OPS); \
 	export MAKE EXERCISE_OPS; /bin/sh '$(srcdir)/tests/sanitized'
 

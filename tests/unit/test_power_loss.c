@@ -77,16 +77,20 @@ static int open_parcel(struct world *w)
 {
     struct site_root root;
     int r = open_log(w);
-    r = r < 0 ? r : site_log_newest_root(w->log, &root);
+    if (r < 0)
+        return r;
+    r = site_log_newest_root(w->log, &root);
     if (r == -ENOENT)
         r = put_first_root(w, &root);
+    if (r < 0)
+        return r;
     struct parcel_config config = {.codec = w->codec,
                                    .store = site_log_store(w->log),
                                    .log = w->log,
                                    .secret = &w->secret,
                                    .cache_bytes = 4 << 20,
                                    .dirty_bytes = 4 * CHUNK_SIZE_DEFAULT};
-    return r < 0 ? r : parcel_open(&config, &root.current, &w->parcel);
+    return parcel_open(&config, &root.current, &w->parcel);
 }
 
 static int keep(struct world *w)

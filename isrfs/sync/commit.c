@@ -39,9 +39,9 @@ struct committer {
     bool busy;                    /* lock; somebody takes turns */
     struct waiter *queue;         /* lock; for the next turn */
     struct waiter *parked;        /* lock; until there is room */
-    void (*need_room)(void *ctx); /* constant while there are waiters */
-    void *room_ctx;
-    uint64_t committed; /* in a turn only: parcel_changes at the last commit */
+    void (*need_room)(void *ctx); /* lock */
+    void *room_ctx;               /* lock */
+    uint64_t committed;           /* in a turn only: parcel_changes at the last commit */
     pthread_t keeper;
     pthread_cond_t wake;
     bool ending;                /* lock */
@@ -154,12 +154,10 @@ static void answer(struct waiter *w, int result)
  */
 static bool park(struct committer *m, struct waiter *w)
 {
+    LOCK_SCOPE(&m->lock);
     if (!m->need_room || w->turn == TURN_RELIEF)
         return false;
-    {
-        LOCK_SCOPE(&m->lock);
-        LL_PREPEND(m->parked, w);
-    }
+    LL_PREPEND(m->parked, w);
     m->need_room(m->room_ctx);
     return true;
 }
@@ -276,6 +274,7 @@ int committer_relieve(struct committer *m)
 
 void committer_set_room(struct committer *m, void (*need_room)(void *ctx), void *ctx)
 {
+    LOCK_SCOPE(&m->lock);
     m->need_room = need_room;
     m->room_ctx = ctx;
 }

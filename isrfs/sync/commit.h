@@ -33,9 +33,10 @@ int committer_sync_later(struct committer *m, committer_done *done, void *arg);
  * the files open). */
 int committer_commit(struct committer *m, bool consistent);
 
-/* For a full disk. NEED_ROOM is called when somebody's turn found no space; it must not block, and
- * committer_room must be called later with how it went: 0, and those who waited have another turn,
- * or what they are told. Set before anything is asked for, taken back (NULL) after.
+/* For a full disk. NEED_ROOM is called, with a lock held, when somebody's turn found no space: it
+ * must not block, nor call the committer; committer_room must be called later with how it went: 0,
+ * and those who waited have another turn, or what they are told. May be set at any time; when it
+ * has been taken back (NULL), nobody waits any more but those that it was called for before.
  * committer_relieve is a commit for whoever makes room: it may use what was set aside, and objects
  * go home at once. It needs the home. */
 void committer_set_room(struct committer *m, void (*need_room)(void *ctx), void *ctx);

@@ -19,16 +19,16 @@ sync m/one
 # Now nothing is left but what was set aside.
 dd if=/dev/zero of=a/filler bs=1M status=none 2>"$said" || :
 [ "$(df -k --output=avail a | tail -n 1)" -lt 1000 ] || fail 'the disk is not full'
-cp three m/three
+cp three m/three || fail "a write failed on the full disk: $(messages a)"
 sync m/three || fail "fsync failed on the full disk: $(messages a)"
-cp two m/two
+cp two m/two || fail "a write failed on the full disk: $(messages a)"
 sync m/two || fail "fsync failed on the full disk: $(messages a)"
 same one m/one
 same three m/three
 
-# The home is away as well.
+# The home is away as well, and the whole disk would not do.
 mv home home.away
-random_file four 100000000
+random_file four 300000000
 if cp four m/four 2>"$said" && sync m/four 2>"$said"; then
     fail 'an fsync was promised that nothing could keep'
 fi

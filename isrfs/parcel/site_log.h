@@ -138,19 +138,20 @@ void site_log_usage(struct site_log *l, uint64_t *ret_bytes, uint64_t *ret_objec
 int site_log_each_object(struct site_log *l, int (*fn)(void *ctx, const struct object_id *id),
                          void *ctx);
 
-/* Trimming while the log is used. A cut begins a new segment and gives its number; from then on an
- * object that lies before it is put again when it is put. When a root that was put after the cut
- * has everything that was done before it, and every object that this root reaches and that lies
- * before the cut can be had elsewhere, durably, site_log_drop removes the segments before the cut.
- */
+/* Trimming while the log is used. A cut begins a new segment and gives its number (if this thread
+ * is urgent and there is no space for one at all, the cut is before the last segment that there
+ * is); from then on an object that lies before it is put again when it is put. When a root that was
+ * put after the cut has everything that was done before it, and every object that this root reaches
+ * and that lies before the cut can be had elsewhere, durably, site_log_drop removes the segments
+ * before the cut. For one thread at a time. */
 int site_log_cut(struct site_log *l, uint64_t *ret_boundary);
 int site_log_drop(struct site_log *l, uint64_t boundary);
 /* Is the newest root before the last cut? Then nothing can be dropped (-EAGAIN), even if nothing
  * has changed since: a commit has to put it again. */
 bool site_log_needs_root(struct site_log *l);
 
-/* While the log is open, the space of one segment is set aside. URGENT: it may be used, because
- * what is appended now leads to space becoming free. */
+/* While the log is open, the space of one segment is set aside. URGENT: this thread may use it, and
+ * no other, because what it appends now leads to space becoming free. One thread at a time. */
 void site_log_set_urgent(struct site_log *l, bool urgent);
 
 /* Begins anew with ROOT alone in it: for when everything that ROOT reaches is safe at home. The

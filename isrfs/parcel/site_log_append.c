@@ -188,7 +188,7 @@ int site_log_begin_segment(struct site_log *l)
         LOCK_SCOPE(&l->lock);
         last = last_segment(l);
         on_disk = l->flush_point;
-        urgent = l->urgent;
+        urgent = site_log_is_urgent(l);
     }
     uint64_t number = last ? segment_number(last) : 0;
     struct segment *s = NULL;
@@ -213,7 +213,7 @@ int site_log_begin_segment(struct site_log *l)
 /* With the lock held. Where nothing is set aside, the end of the segment is. */
 static bool fits(const struct site_log *l, uint64_t size)
 {
-    uint64_t end = l->urgent || l->spare ? SEGMENT_SIZE : SEGMENT_SIZE - KEPT_FREE;
+    uint64_t end = site_log_is_urgent(l) || l->spare ? SEGMENT_SIZE : SEGMENT_SIZE - KEPT_FREE;
     return l->writable && !l->broken && l->offset + size <= end;
 }
 

@@ -86,7 +86,8 @@ struct site_log {
 
     bool spare;               /* lock; space for a segment is set aside */
     bool full;                /* lock; no segment could be made when that was last tried */
-    bool urgent;              /* lock; the space that was set aside may be used */
+    bool urgent;              /* lock; the space that was set aside may be used ... */
+    pthread_t urgent_thread;  /* lock; ... by this thread */
     uint64_t first_needed;    /* lock; the oldest segment that must be there */
     uint64_t boundary;        /* lock; objects in segments before it are put again */
     uint64_t bytes_before;    /* lock; in the segments before it */
@@ -94,6 +95,7 @@ struct site_log {
     bool dropping;            /* lock; no reader may begin */
     struct segment **dropped; /* lock; closed, kept because somebody may remember them */
     size_t dropped_count;     /* lock */
+    size_t removed;           /* lock; so many of them have no file any more */
 
     struct journal journal;    /* constant once the log is open */
     struct log_damage *damage; /* likewise; owned */
@@ -119,6 +121,9 @@ int site_log_read(struct site_log *l, const struct log_at *at, struct buffer *bu
 /* Runs FN alone: no append and no flush is under way, and none begins. Without the lock; 0 or what
  * FN returned. */
 int site_log_alone(struct site_log *l, int (*fn)(struct site_log *l));
+
+/* With the lock held: may the caller use what was set aside? */
+bool site_log_is_urgent(const struct site_log *l);
 
 /* For site_log_alone: the next record goes to a new segment, all before it is flushed. */
 int site_log_begin_segment(struct site_log *l);

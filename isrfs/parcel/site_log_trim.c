@@ -16,9 +16,11 @@ int site_log_cut(struct site_log *l, uint64_t *ret_boundary)
 {
     int r = site_log_flush(l); /* what an earlier process left is moved on, before the cut */
     r = r < 0 ? r : site_log_alone(l, site_log_begin_segment);
+    LOCK_SCOPE(&l->lock);
+    if (r == -ENOSPC && site_log_is_urgent(l) && l->writable && l->segment_count > 1)
+        r = 0; /* what was set aside is used up too: without the last one it is shorter at least */
     if (r < 0)
         return r;
-    LOCK_SCOPE(&l->lock);
     const struct segment *last = l->segments[l->segment_count - 1];
     *ret_boundary = l->boundary = segment_number(last);
     l->bytes_before = l->bytes - l->offset;
@@ -56,7 +58,7 @@ static void index_drop(struct site_log *l, uint64_t boundary)
     }
 }
 
-/* Closes the segments before the boundary; how many there were, negative errno. */
+/* Closes the segments before the boundary. */
 static int close_before(struct site_log *l, uint64_t boundary)
 {
     LOCK_SCOPE(&l->lock);
@@ -83,7 +85,44 @@ static int close_before(struct site_log *l, uint64_t boundary)
     l->bytes_before = 0;
     l->dropping = false;
     pthread_cond_broadcast(&l->changed);
-    return (int)count;
+    return 0;
+}
+
+/* The number of the oldest segment that was dropped and has a file still, or 0. */
+static uint64_t next_to_remove(struct site_log *l)
+{
+    LOCK_SCOPE(&l->lock);
+    return l->removed < l->dropped_count ? segment_number(l->dropped[l->removed]) : 0;
+}
+
+/* Removes the file of one, for good, and sets its space aside if that is not done yet. */
+static int remove_next(struct site_log *l)
+{
+    int r = segment_remove(l->dirfd, next_to_remove(l));
+    r = r < 0 && r != -ENOENT ? r : io_fsync_dir(l->dirfd, ".");
+    bool spare = segment_set_aside(l->dirfd) == 0;
+    LOCK_SCOPE(&l->lock);
+    l->removed += r == 0;
+    l->spare = spare;
+    return r;
+}
+
+static bool has_spare(struct site_log *l)
+{
+    LOCK_SCOPE(&l->lock);
+    return l->spare;
+}
+
+/* Oldest first, so that a crash in between leaves a row without gaps. On a full disk nobody else
+ * must get the space before some of it is set aside. */
+static void remove_dropped(struct site_log *l)
+{
+    int r = 0;
+    while (r == 0 && next_to_remove(l) > 0)
+        r = has_spare(l) ? remove_next(l) : site_log_alone(l, remove_next);
+    if (r < 0)
+        log_warning("a segment of the site log that is not needed any more stays: %s",
+                    strerror(-r));
 }
 
 int site_log_drop(struct site_log *l, uint64_t boundary)
@@ -93,30 +132,22 @@ int site_log_drop(struct site_log *l, uint64_t boundary)
     site_log_set_urgent(l, true);
     int r = put_floor(l, boundary);
     site_log_set_urgent(l, false);
-    uint64_t first;
-    {
-        LOCK_SCOPE(&l->lock);
-        first = segment_number(l->segments[0]);
-    }
     r = r < 0 ? r : close_before(l, boundary);
-    /* oldest first, and each for good, so that a crash in between leaves a row without gaps */
-    for (uint64_t number = first; r > 0 && number < boundary; number++) {
-        int removed = segment_remove(l->dirfd, number);
-        removed = removed < 0 ? removed : io_fsync_dir(l->dirfd, ".");
-        if (removed < 0)
-            log_warning("a segment of the site log that is not needed any more stays: %s",
-                        strerror(-removed));
-    }
-    bool spare = segment_set_aside(l->dirfd) == 0;
-    LOCK_SCOPE(&l->lock);
-    l->spare = spare;
-    return r < 0 ? r : 0;
+    if (r == 0)
+        remove_dropped(l);
+    return r;
 }
 
 void site_log_set_urgent(struct site_log *l, bool urgent)
 {
     LOCK_SCOPE(&l->lock);
     l->urgent = urgent;
+    l->urgent_thread = pthread_self();
+}
+
+bool site_log_is_urgent(const struct site_log *l)
+{
+    return l->urgent && pthread_equal(l->urgent_thread, pthread_self());
 }
 
 int site_log_restart(struct site_log *l, const struct site_root *root)

@@ -108,11 +108,11 @@ static int commit_by_home(struct committer *m)
     struct checkout *c = m->checkout;
     checkout_carried_take(c);
     store_put_again(c->home);
-    site_log_set_urgent(c->log, true);
     parcel_set_overflow(m->parcel, c->home);
+    site_log_set_urgent(c->log, true);
     int r = commit(m, true, false);
-    parcel_set_overflow(m->parcel, NULL);
     site_log_set_urgent(c->log, false);
+    parcel_set_overflow(m->parcel, NULL);
     checkout_carried_give(c);
     return r;
 }

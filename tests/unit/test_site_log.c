@@ -2,6 +2,7 @@
 /* The site log: what was flushed is there after the process has gone, and damage is never taken for
  * the torn end of a crash. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -13,6 +14,31 @@
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/segment.h"
 #include "isrfs/parcel/site_log.h"
+
+/* Bytes that the disk has left for new segments; what becomes free is taken by somebody else. */
+static off_t disk_left = INT64_MAX;
+static bool freed_is_taken;
+
+int __real_io_allocate(int fd, off_t size);
+int __wrap_io_allocate(int fd, off_t size);
+int __wrap_io_allocate(int fd, off_t size)
+{
+    if (disk_left < size)
+        return -ENOSPC;
+    disk_left -= size;
+    return __real_io_allocate(fd, size);
+}
+
+int __real_io_unlink(int dirfd, const char *path);
+int __wrap_io_unlink(int dirfd, const char *path);
+int __wrap_io_unlink(int dirfd, const char *path)
+{
+    struct stat st;
+    int r = fstatat(dirfd, path, &st, 0) < 0 ? -errno : __real_io_unlink(dirfd, path);
+    if (r == 0 && disk_left != INT64_MAX && !freed_is_taken)
+        disk_left += st.st_size;
+    return r;
+}
 
 struct fixture {
     char path[64];
@@ -37,6 +63,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
+    disk_left = INT64_MAX;
+    freed_is_taken = false;
     close(f->dirfd);
     io_remove_tree(AT_FDCWD, f->path);
     codec_free(f->codec);
@@ -63,19 +91,26 @@ static struct site_log *open_log(struct fixture *f, struct site_log_found *found
     return log;
 }
 
-/* An object whose bytes follow from SEED. */
-static struct object_ref put(struct fixture *f, struct site_log *log, unsigned seed, size_t size)
+/* An object whose bytes follow from SEED: what putting it returns. */
+static int try_put(struct fixture *f, struct site_log *log, unsigned seed, size_t size,
+                   struct object_ref *ret)
 {
     struct object_secret secret = {{1}};
     uint8_t *chunk = malloc(size);
     for (size_t i = 0; i < size; i++)
         chunk[i] = (uint8_t)(((seed + 1) * 2654435761u >> (i % 24)) ^ (i * seed >> 3) ^ i >> 8);
     struct buffer object = {0};
-    struct object_ref ref;
-    assert_int_equal(codec_encode_chunk(f->codec, &secret, chunk, size, &object, &ref), 0);
-    assert_int_equal(store_put(site_log_store(log), &ref.id, object.data, object.size), 0);
+    assert_int_equal(codec_encode_chunk(f->codec, &secret, chunk, size, &object, ret), 0);
+    int r = store_put(site_log_store(log), &ret->id, object.data, object.size);
     buffer_free(&object);
     free(chunk);
+    return r;
+}
+
+static struct object_ref put(struct fixture *f, struct site_log *log, unsigned seed, size_t size)
+{
+    struct object_ref ref;
+    assert_int_equal(try_put(f, log, seed, size, &ref), 0);
     return ref;
 }
 
@@ -311,6 +346,75 @@ static void what_lies_before_a_cut_is_dropped_and_not_missed(void **state)
     assert_int_equal(try_open(f, &log, NULL), -EBADMSG);
 }
 
+/* Puts objects until the disk has no space for one. */
+static void fill(struct fixture *f, struct site_log *log, unsigned *seed)
+{
+    struct object_ref ref;
+    int r = 0;
+    for (unsigned end = *seed + 60; r == 0 && *seed < end; ++*seed)
+        r = try_put(f, log, *seed, 4u << 20, &ref);
+    assert_int_equal(r, -ENOSPC);
+}
+
+struct writer {
+    struct fixture *f;
+    struct site_log *log;
+    unsigned seed;
+};
+
+static void *keep_writing(void *arg)
+{
+    struct writer *w = arg;
+    fill(w->f, w->log, &w->seed);
+    return NULL;
+}
+
+static void what_is_set_aside_is_for_who_makes_room(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    disk_left = 0;
+    struct writer w = {f, log, 100};
+    site_log_set_urgent(log, true);
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, keep_writing, &w), 0);
+    pthread_join(other, NULL);
+    uint64_t boundary;
+    assert_int_equal(site_log_cut(log, &boundary), 0);
+    site_log_set_urgent(log, false);
+    put_root(log, 2);
+    assert_int_equal(site_log_drop(log, boundary), 0);
+    site_log_close(log);
+    log = open_log(f, NULL);
+    assert_int_equal(newest(log), 2);
+    site_log_close(log);
+}
+
+static void a_log_on_a_full_disk_can_be_shortened_again_and_again(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    unsigned seed = 0;
+    put_root(log, 1);
+    disk_left = SEGMENT_SIZE;
+    for (uint64_t round = 2; round < 8; round++) {
+        uint64_t boundary;
+        fill(f, log, &seed);
+        site_log_set_urgent(log, true);
+        assert_int_equal(site_log_cut(log, &boundary), 0);
+        put_root(log, round);
+        site_log_set_urgent(log, false);
+        freed_is_taken = round % 2 == 0;
+        assert_int_equal(site_log_drop(log, boundary), 0);
+        if (freed_is_taken) /* space for a segment comes later, and none to set aside */
+            disk_left = SEGMENT_SIZE;
+    }
+    site_log_close(log);
+    log = open_log(f, NULL);
+    assert_int_equal(newest(log), 7);
+    site_log_close(log);
+}
+
 static int take_operations(void *ctx, const void *data, size_t size)
 {
     return buffer_append(ctx, data, size);
@@ -379,6 +483,8 @@ int main(void)
         TEST(a_segment_whose_making_was_cut_short_is_no_damage),
         TEST(restarting_leaves_the_root_alone),
         TEST(what_lies_before_a_cut_is_dropped_and_not_missed),
+        TEST(what_is_set_aside_is_for_who_makes_room),
+        TEST(a_log_on_a_full_disk_can_be_shortened_again_and_again),
         TEST(a_root_amid_a_batch_does_not_cut_it_off),
         TEST(nothing_in_it_is_in_the_clear),
     };

@@ -47,7 +47,8 @@ static void moment_free(struct moment *m)
     buffer_free_secret(&m->operations);
 }
 
-/* With p->names held: lists what is to be logged, with references. */
+/* With p->names held: lists what is to be logged, with references. What is unlinked is not, and may
+ * be being freed: it must get none. */
 static int list(struct moment *m)
 {
     struct parcel *p = m->parcel;
@@ -68,6 +69,8 @@ static int list(struct moment *m)
         m->items[m->count++] = (struct item){.file = at->file, .index = at->index};
     }
     for (struct file *at = p->attr_list; at; at = at->attr_next) {
+        if (at->unlinked)
+            continue;
         at->references++;
         m->attrs[m->attr_count++] = at;
     }
@@ -83,15 +86,15 @@ static void forget_attr(struct parcel *p, struct file *f)
 
 void journal_forget_attrs(struct parcel *p)
 {
-    for (;;) {
-        struct file *f;
-        {
-            LOCK_SCOPE(&p->dirty_lock);
-            f = p->attr_list;
-        }
-        if (!f)
-            return;
-        forget_attr(p, f);
+    LOCK_SCOPE(&p->names);
+    LOCK_SCOPE(&p->dirty_lock);
+    struct file *at, *next;
+    DL_FOREACH_SAFE2(p->attr_list, at, next, attr_next)
+    {
+        if (at->unlinked)
+            continue;
+        at->attr_unlogged = false;
+        DL_DELETE2(p->attr_list, at, attr_prev, attr_next);
     }
 }
 

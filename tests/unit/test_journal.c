@@ -2,6 +2,7 @@
 /* The journal of an open parcel: what was kept is there after a crash, at the price of what was
  * changed, and needs no home. tests/unit/test_crash.c has the crashes themselves. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -182,6 +183,55 @@ static void what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there(v
     assert_int_equal(parcel_find(f->parcel, "never", &attr), -ENOENT);
 }
 
+struct visitor {
+    struct fixture *fixture;
+    _Atomic bool gone;
+};
+
+/* Makes files, writes to them and removes them. */
+static void *come_and_go(void *arg)
+{
+    struct visitor *v = arg;
+    struct parcel *p = v->fixture->parcel;
+    uint8_t *data = malloc(CHUNK);
+    memset(data, 5, CHUNK);
+    int r = 0;
+    for (unsigned round = 0; r == 0 && round < 200; round++) {
+        struct parcel_attr attr;
+        r = parcel_create(p, CATALOG_ROOT, "brief", 0600, &attr);
+        for (uint64_t i = 0; r == 0 && i < 32; i++)
+            r = parcel_write(p, attr.file_id, data, CHUNK, i * CHUNK) < 0;
+        r = r ? r : parcel_unlink(p, CATALOG_ROOT, "brief");
+        parcel_forget(p, attr.file_id, 1);
+    }
+    free(data);
+    v->gone = true;
+    return NULL;
+}
+
+static void a_file_may_be_removed_while_the_journal_is_written(void **state)
+{
+    struct fixture *f = *state;
+    fixture_make(f, "disk.img");
+    fixture_keep(f);
+    f->dirty_bytes = 64 * CHUNK;
+    fixture_reopen(f);
+    struct visitor v = {.fixture = f};
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, come_and_go, &v), 0);
+    for (unsigned round = 1; !v.gone; round++) {
+        if (round % 64 == 0)
+            fixture_commit(f);
+        fixture_keep(f);
+    }
+    pthread_join(other, NULL);
+    fixture_keep(f);
+    fixture_reopen(f);
+    struct parcel_attr attr;
+    assert_int_equal(parcel_find(f->parcel, "disk.img", &attr), 0);
+    assert_int_equal(parcel_find(f->parcel, "brief", &attr), -ENOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +240,7 @@ int main(void)
         TEST(keeping_a_small_change_costs_a_small_record),
         TEST(a_big_write_is_encoded_and_not_logged_by_block),
         TEST(writing_goes_on_while_the_home_is_away),
+        TEST(a_file_may_be_removed_while_the_journal_is_written),
         TEST(a_commit_that_fails_because_the_home_is_away_stops_no_journal),
         TEST(what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there),
     };

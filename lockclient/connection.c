@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 #include "lockclient/connection.h"
 #include "lockclient/dial.h"
@@ -63,7 +64,7 @@ static const char *libssh_says(const struct connection *s)
 
 static int wait_a_little(struct connection *s)
 {
-    int64_t left = s->deadline - dial_now();
+    int64_t left = s->deadline - clock_ms();
     if (left <= 0)
         return -ETIMEDOUT;
     bool writes = ssh_get_poll_flags(s->session) & SSH_WRITE_PENDING;
@@ -97,9 +98,9 @@ void connection_close(struct connection *s)
 static int ask(struct connection *s, const char *text, bool echo, char *out, size_t room)
 {
     char clean[300];
-    int64_t begun = dial_now();
+    int64_t begun = clock_ms();
     int r = terminal_ask(log_clean(clean, sizeof clean, text), echo, out, room);
-    s->deadline += dial_now() - begun;
+    s->deadline += clock_ms() - begun;
     return r;
 }
 
@@ -140,10 +141,10 @@ static int read_host_key(struct connection *s, struct known_hosts_key *k)
 static int check_host(struct connection *s)
 {
     struct known_hosts_key k = {.name = ""};
-    int64_t begun = dial_now();
+    int64_t begun = clock_ms();
     int r = read_host_key(s, &k);
     r = r < 0 ? r : known_hosts_check(&k, s->reason, TRANSPORT_REASON_SIZE);
-    s->deadline += dial_now() - begun; /* a person may have been asked */
+    s->deadline += clock_ms() - begun; /* a person may have been asked */
     ssh_string_free_char(k.file);
     ssh_string_free_char(k.all_file);
     ssh_string_free_char(k.text);
@@ -271,7 +272,7 @@ static int set_options(struct connection *s)
     ssh_callbacks_init(&s->callbacks);
     ssh_set_callbacks(session, &s->callbacks);
     ssh_set_blocking(session, 0);
-    if (getenv("SSH_AUTH_SOCK") && !dial_agent_answers(dial_now() + PROBE_MS) &&
+    if (getenv("SSH_AUTH_SOCK") && !dial_agent_answers(clock_ms() + PROBE_MS) &&
         ssh_options_set(session, SSH_OPTIONS_IDENTITY_AGENT, "/nonexistent") < 0)
         return -ENOMEM;
     return 0;
@@ -337,7 +338,7 @@ bool connection_is_open(const struct connection *s)
 int connection_open(struct connection *s, unsigned limit_ms, char *reason)
 {
     s->reason = reason;
-    s->deadline = dial_now() + limit_ms;
+    s->deadline = clock_ms() + limit_ms;
     s->passphrase_wanted = false;
     int r = connect_by(s);
     if (r == -ETIMEDOUT && !*reason)
@@ -412,7 +413,7 @@ static int converse(struct connection *s, struct exchange *e)
         int err = receive(s, true, ERROR_LIMIT, &e->reply->err);
         if (out < 0 || err < 0)
             return out < 0 ? out : err;
-        if ((out > 0 || err > 0) && dial_now() < s->deadline)
+        if ((out > 0 || err > 0) && clock_ms() < s->deadline)
             continue;
         if (out > 0 || err > 0)
             return -ETIMEDOUT;
@@ -426,14 +427,14 @@ static int exchange(struct connection *s, const struct connection_command *c,
 {
     struct exchange e = {.call = c->call, .reply = reply};
     int rc;
-    s->deadline = dial_now() + c->begin_ms;
+    s->deadline = clock_ms() + c->begin_ms;
     int r = until(s, step_open, SSH_AGAIN, &rc);
     if (r == 0 && rc != SSH_OK)
         r = explain(s, -ECONNRESET, "%s runs no command: %s", s->where.host, libssh_says(s));
     if (r < 0)
         return r;
     *ret_sent = true;
-    s->deadline = dial_now() + c->limit_ms;
+    s->deadline = clock_ms() + c->limit_ms;
     r = until(s, step_exec, SSH_AGAIN, &rc);
     if (r == 0 && rc != SSH_OK)
         r = explain(s, -ECONNRESET, "%s does not run %s: %s", s->where.host, c->call->words[0],

@@ -15,24 +15,17 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "isrfs/base/buffer.h"
+#include "isrfs/base/clock.h"
 
 #define END_MS 1000 /* for a proxy's command to end */
-
-int64_t dial_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* 0 once FD has one of EVENTS, -ETIMEDOUT. */
 static int wait_until(int fd, short events, int64_t deadline)
 {
     for (;;) {
-        int64_t left = deadline - dial_now();
+        int64_t left = deadline - clock_ms();
         if (left <= 0)
             return -ETIMEDOUT;
         struct pollfd wait = {fd, events, 0};
@@ -149,7 +142,7 @@ void dial_end(pid_t pid)
 {
     CLEANUP_CLOSE int fd = pidfd_open(pid, 0);
     kill(pid, SIGTERM);
-    if (fd < 0 || wait_until(fd, POLLIN, dial_now() + END_MS) < 0)
+    if (fd < 0 || wait_until(fd, POLLIN, clock_ms() + END_MS) < 0)
         kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;

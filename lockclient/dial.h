@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A connected socket to another machine. Everything is bounded by a deadline: milliseconds as
- * dial_now counts them. Any thread may call. */
+/* A connected socket to another machine. Everything is bounded by a deadline: milliseconds of
+ * clock_ms. Any thread may call. */
 #ifndef LOCKCLIENT_DIAL_H
 #define LOCKCLIENT_DIAL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-int64_t dial_now(void);
 
 /* Tries each address of HOST until one answers. The descriptor, or negative errno with the reason
  * in *RET_REASON (static text). Looking the name up is bounded by the resolver's own limits. */

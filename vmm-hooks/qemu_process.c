@@ -28,8 +28,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 
@@ -293,14 +293,12 @@ int qemu_process_start(struct qemu_process *p, char *const *argv, int dirfd, boo
 int qemu_process_wait(struct qemu_process *p, int timeout_ms)
 {
     struct pollfd wait = {p->pidfd, POLLIN, 0};
-    struct timespec from, now;
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    int64_t from = clock_ms();
     int left = timeout_ms, n;
     while ((n = poll(&wait, 1, left)) < 0 && errno == EINTR) {
         if (timeout_ms < 0)
             continue;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        int64_t gone = (now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000;
+        int64_t gone = clock_ms() - from;
         left = gone < timeout_ms ? timeout_ms - (int)gone : 0;
     }
     if (n <= 0)

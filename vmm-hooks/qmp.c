@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "isrfs/base/buffer.h"
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 
 #define EVENTS_MAX 64
@@ -27,18 +27,11 @@ struct qmp {
     char error[512];
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Waits until EVENT (POLLIN, POLLOUT) is there. */
 static int wait_ready(const struct qmp *q, short event, int64_t end)
 {
     for (;;) {
-        int64_t left = end - now_ms();
+        int64_t left = end - clock_ms();
         if (left < 0)
             left = 0;
         struct pollfd fds[2] = {{q->fd, event, 0}, {q->interrupt_fd, POLLIN, 0}};
@@ -166,7 +159,7 @@ static int receive_reply(struct qmp *q, uint64_t id, int64_t end, json_t **ret)
 int qmp_execute(struct qmp *q, const char *command, json_t *arguments, int fd, unsigned timeout_ms,
                 json_t **ret)
 {
-    int64_t end = now_ms() + timeout_ms;
+    int64_t end = clock_ms() + timeout_ms;
     uint64_t id = ++q->last_id;
     q->error[0] = '\0';
     CLEANUP_JSON json_t *line = json_pack("{s:s, s:I}", "execute", command, "id", (json_int_t)id);
@@ -199,7 +192,7 @@ static json_t *take_event(struct qmp *q, const char *name)
 
 int qmp_wait_event(struct qmp *q, const char *name, unsigned timeout_ms, json_t **ret)
 {
-    int64_t end = now_ms() + timeout_ms;
+    int64_t end = clock_ms() + timeout_ms;
     for (;;) {
         *ret = take_event(q, name);
         if (*ret)
@@ -229,7 +222,7 @@ static int connect_to(const char *path)
 
 int qmp_open(const char *path, int interrupt_fd, unsigned timeout_ms, struct qmp **ret)
 {
-    int64_t end = now_ms() + timeout_ms;
+    int64_t end = clock_ms() + timeout_ms;
     CLEANUP_QMP struct qmp *q = calloc(1, sizeof *q);
     if (!q)
         return -ENOMEM;
@@ -246,7 +239,7 @@ int qmp_open(const char *path, int interrupt_fd, unsigned timeout_ms, struct qmp
         return r;
     if (!json_object_get(greeting, "QMP"))
         return -EBADMSG;
-    int64_t left = end - now_ms();
+    int64_t left = end - clock_ms();
     r = qmp_execute(q, "qmp_capabilities", NULL, -1, left > 0 ? (unsigned)left : 0, NULL);
     if (r < 0)
         return r;

@@ -2,6 +2,7 @@ noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	isrfs/base/buffer.c isrfs/base/buffer.h \
 	isrfs/base/cleanup.h \
+	isrfs/base/clock.c isrfs/base/clock.h \
 	isrfs/base/counters.c isrfs/base/counters.h \
 	isrfs/base/hex.c isrfs/base/hex.h \
 	isrfs/base/io.c isrfs/base/io.h \

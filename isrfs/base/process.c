@@ -10,7 +10,8 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
+
+#include "isrfs/base/clock.h"
 
 #define ERROR_LIMIT 4096
 
@@ -79,13 +80,6 @@ _Noreturn static void become(const struct process *p, const struct pipes *pipes)
     _exit(127);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Reads what is there. 1 goes on, 0 at the end, -EFBIG beyond LIMIT when STRICT (else the rest is
  * thrown away). */
 static int drain(int fd, struct buffer *out, size_t limit, bool strict)
@@ -127,7 +121,7 @@ static int converse(const struct process *p, struct pipes *pipes, int64_t end,
             close(steal_fd(&pipes->in[1]));
         struct pollfd fds[3] = {
             {pipes->in[1], POLLOUT, 0}, {pipes->out[0], POLLIN, 0}, {pipes->err[0], POLLIN, 0}};
-        int64_t left = end ? end - now_ms() : -1;
+        int64_t left = end ? end - clock_ms() : -1;
         if (end && left <= 0)
             return -ETIMEDOUT;
         int n = poll(fds, 3, (int)left);
@@ -157,9 +151,9 @@ static int wait_for(pid_t pid, int64_t end, int *ret_status)
     int status, r = 0;
     CLEANUP_CLOSE int fd = end ? pidfd_open(pid, 0) : -1;
     struct pollfd wait = {fd, POLLIN, 0};
-    int64_t left = end ? end - now_ms() : 0;
+    int64_t left = end ? end - clock_ms() : 0;
     while (fd >= 0 && (left <= 0 || poll(&wait, 1, (int)left) <= 0)) {
-        left = end - now_ms();
+        left = end - clock_ms();
         if (left > 0)
             continue;
         kill(pid, SIGKILL);
@@ -215,7 +209,7 @@ int process_run(const struct process *p, struct process_result *ret)
     block_sigpipe(&old);
     int error;
     bool failed = read(pipes.exec[0], &error, sizeof error) == sizeof error;
-    int64_t end = p->timeout_ms ? now_ms() + p->timeout_ms : 0;
+    int64_t end = p->timeout_ms ? clock_ms() + p->timeout_ms : 0;
     r = failed ? -error : converse(p, &pipes, end, ret);
     unblock_sigpipe(&old);
     if (r < 0)

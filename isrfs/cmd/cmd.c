@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 
 #define OWN 1000
@@ -305,17 +306,10 @@ bool cmd_confirm_name(const struct cmd *c, const char *question, const char *nam
 
 /* --- progress --- */
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void report(void *ctx, const char *text, uint64_t done, uint64_t total)
 {
     struct cmd_progress *p = ctx;
-    int64_t now = now_ms();
+    int64_t now = clock_ms();
     if (p->terminal ? now - p->start_ms < 1000 || now - p->last_ms < 100 : now - p->last_ms < 5000)
         return;
     p->last_ms = now;
@@ -334,7 +328,7 @@ static void report(void *ctx, const char *text, uint64_t done, uint64_t total)
 
 void cmd_progress_start(struct cmd_progress *p)
 {
-    int64_t now = now_ms();
+    int64_t now = clock_ms();
     *p = (struct cmd_progress){.progress = {.report = report, .ctx = p},
                                .start_ms = now,
                                .last_ms = now,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/isrfs_mountpoint.h"
 #include "isrfs/cmd/isrfs_session_private.h"
@@ -21,7 +22,7 @@
 
 #define RETRY_SECONDS 5
 #define RETRIES       120
-#define LOG_SECONDS   30 /* between lines about how far a check-in has come */
+#define LOG_MS        30000 /* between lines about how far a check-in has come */
 #define LOG_SIZE      "1073741824"
 
 /* --- beginning --- */
@@ -233,18 +234,17 @@ static int commit_at_last(struct session *s, bool consistent, struct failure *en
 
 struct report {
     struct control *control;
-    time_t logged;
+    int64_t logged; /* of clock_ms */
 };
 
 static void report_progress(void *ctx, const char *text, uint64_t done, uint64_t total)
 {
     struct report *report = ctx;
     control_progress(report->control, text, done, total);
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec - report->logged < LOG_SECONDS)
+    int64_t now = clock_ms();
+    if (now - report->logged < LOG_MS)
         return;
-    report->logged = now.tv_sec;
+    report->logged = now;
     if (total)
         log_info("checking in: %s: %" PRIu64 " of %" PRIu64 " bytes", text, done, total);
     else

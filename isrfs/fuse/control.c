@@ -19,9 +19,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "isrfs/base/buffer.h"
+#include "isrfs/base/clock.h"
 #include "isrfs/base/io.h"
 #include "isrfs/base/keyvalue.h"
 #include "isrfs/base/log.h"
@@ -67,13 +67,6 @@ struct control {
     struct news checkin, checkpoint; /* lock */
     bool stop;                       /* lock */
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void wake(struct control *c)
 {
@@ -248,7 +241,7 @@ static bool serve_client(struct control *c, struct client *client, const struct 
     if (alive && client->state == CHECKPOINT)
         alive = tell_news(client, checkpoint);
     if (alive && client->state == ASKING)
-        alive = now_ms() - client->since < ASK_MS;
+        alive = clock_ms() - client->since < ASK_MS;
     return alive && client->out.size <= OUT_MAX && send_some(client);
 }
 
@@ -269,7 +262,7 @@ static void accept_client(struct control *c)
         return;
     if ((peer.uid != geteuid() && peer.uid != 0) || c->count == CLIENTS_MAX)
         return;
-    c->clients[c->count++] = (struct client){.fd = steal_fd(&fd), .since = now_ms()};
+    c->clients[c->count++] = (struct client){.fd = steal_fd(&fd), .since = clock_ms()};
 }
 
 /* A checkpoint's thread that has ended; its client (if it is still there) has just been told. */
@@ -321,8 +314,8 @@ static void *run(void *arg)
         ssize_t ignored = read(c->wake, &woken, sizeof woken);
         (void)ignored;
         if (turn(c, fds) && !linger)
-            linger = now_ms() + LINGER_MS;
-        if (linger && (!anyone_to_tell(c) || now_ms() > linger))
+            linger = clock_ms() + LINGER_MS;
+        if (linger && (!anyone_to_tell(c) || clock_ms() > linger))
             return NULL;
     }
 }

@@ -3,16 +3,10 @@
  * below a chunk of which a part was written, and the nodes on the way to it. One worker of the pool
  * does it, so that a home that hangs does not hold the others. It is advice: what does not fit into
  * the ring, or fails, is left to the commit. After a failure nothing is tried for a while. */
+#include "isrfs/base/clock.h"
 #include "isrfs/parcel/parcel_internal.h"
 
-#define PAUSE_SECONDS 5
-
-static time_t seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
+#define PAUSE_MS 5000
 
 static bool take(struct parcel *p, struct wanted_base *ret)
 {
@@ -43,7 +37,7 @@ static void run(void *arg)
             continue;
         LOCK_SCOPE(&p->prefetch_lock);
         p->fetcher.used = 0;
-        p->fetcher.resume = seconds() + PAUSE_SECONDS;
+        p->fetcher.resume = clock_ms() + PAUSE_MS;
     }
 }
 
@@ -67,7 +61,7 @@ void fetch_note(struct file *f, uint64_t index)
     {
         LOCK_SCOPE(&p->prefetch_lock);
         struct fetcher *q = &p->fetcher;
-        if (q->used == FETCH_RING || q->ending || (q->resume > 0 && seconds() < q->resume))
+        if (q->used == FETCH_RING || q->ending || (q->resume > 0 && clock_ms() < q->resume))
             return;
         q->ring[(q->head + q->used++) % FETCH_RING] = (struct wanted_base){f->file_id, index};
         if (!q->running) {

@@ -98,7 +98,7 @@ struct fetcher {
     struct wanted_base ring[FETCH_RING];
     unsigned head, used;
     bool running, ending;
-    time_t resume; /* monotonic seconds; nothing is fetched before */
+    int64_t resume; /* of clock_ms; nothing is fetched before */
 };
 
 struct parcel {

@@ -6,6 +6,7 @@
  *
  * A change is tried again from its beginning: what it has done already it does once more, with the
  * same outcome. */
+#include "isrfs/base/clock.h"
 #include "isrfs/parcel/parcel_internal.h"
 
 static bool is_volatile(struct parcel *p, uint64_t file_id)
@@ -24,7 +25,7 @@ struct wait {
 
 static struct wait wait_for(struct parcel *p, uint64_t file_id)
 {
-    return (struct wait){.parcel = p, .file_id = file_id, .begun = home_watch_now()};
+    return (struct wait){.parcel = p, .file_id = file_id, .begun = clock_ms()};
 }
 
 /* Is it to be tried again after R? */

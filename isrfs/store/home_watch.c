@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "isrfs/base/cleanup.h"
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 
 #define PROBE_MS  1000u
@@ -49,22 +50,6 @@ struct home_watch {
     int64_t answer_at; /* the last answer, or when the first of those reads began */
     unsigned waiting;
 };
-
-int64_t home_watch_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void sleep_until(struct home_watch *w, pthread_cond_t *cond, int64_t at)
-{
-    struct timespec end = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
-    if (at == INT64_MAX)
-        pthread_cond_wait(cond, &w->lock);
-    else
-        pthread_cond_timedwait(cond, &w->lock, &end);
-}
 
 /* With the lock held. */
 static void wake(struct home_watch *w)
@@ -136,7 +121,7 @@ static int begin(struct home_watch *w)
     if (w->away)
         return -EHOSTDOWN;
     if (w->running++ == 0)
-        w->answer_at = home_watch_now();
+        w->answer_at = clock_ms();
     if (w->sleeping)
         wake(w);
     return 0;
@@ -149,7 +134,7 @@ static int end(struct home_watch *w, int r)
     LOCK_SCOPE(&w->lock);
     w->running--;
     if (there || is_own(r)) {
-        w->answer_at = home_watch_now();
+        w->answer_at = clock_ms();
         if (there && w->away) /* it may have answered before it went away */
             look_again(w);
         return r;
@@ -222,16 +207,16 @@ static void *run(void *arg)
             w->looking = false;
             pthread_cond_broadcast(&w->changed);
             if (w->away && !w->ending && !w->again)
-                sleep_until(w, &w->wake, home_watch_now() + w->probe_ms);
+                clock_wait(&w->wake, &w->lock, clock_ms() + w->probe_ms);
         } else if (w->running == 0) {
             w->sleeping = true;
             while (w->sleeping && !w->ending)
-                sleep_until(w, &w->wake, INT64_MAX);
-        } else if (home_watch_now() - w->answer_at >= w->silent_ms) {
+                clock_wait(&w->wake, &w->lock, INT64_MAX);
+        } else if (clock_ms() - w->answer_at >= w->silent_ms) {
             set_away(w);
             tell(w); /* a look may take as long as all that hangs */
         } else {
-            sleep_until(w, &w->wake, w->answer_at + w->silent_ms);
+            clock_wait(&w->wake, &w->lock, w->answer_at + w->silent_ms);
         }
     }
     w->ended = true;
@@ -241,13 +226,9 @@ static void *run(void *arg)
 
 static int make_locks(struct home_watch *w)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->wake, &monotonic);
-    pthread_cond_init(&w->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&w->wake);
+    clock_cond_init(&w->changed);
     return -pthread_create(&w->thread, NULL, run, w);
 }
 
@@ -310,7 +291,7 @@ void home_watch_free(struct home_watch *w)
         while (!w->ended) {
             if (w->looking)
                 interrupt(w);
-            sleep_until(w, &w->changed, home_watch_now() + PAUSE_MS); /* it may just begin one */
+            clock_wait(&w->changed, &w->lock, clock_ms() + PAUSE_MS); /* it may just begin one */
         }
     }
     pthread_join(w->thread, NULL);
@@ -326,15 +307,15 @@ struct store *home_watch_store(struct home_watch *w)
 static int wait_more(struct home_watch *w, const struct home_watch_patience *patience)
 {
     int64_t pause = (int64_t)patience->tries * PAUSE_MS;
-    int64_t earliest = home_watch_now() + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
+    int64_t earliest = clock_ms() + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
     while (!w->cancelled) {
-        int64_t now = home_watch_now();
+        int64_t now = clock_ms();
         if (now >= patience->deadline)
             return -ETIMEDOUT;
         if (!w->away && now >= earliest)
             return 0;
         bool pausing = !w->away && earliest < patience->deadline;
-        sleep_until(w, &w->changed, pausing ? earliest : patience->deadline);
+        clock_wait(&w->changed, &w->lock, pausing ? earliest : patience->deadline);
     }
     return -ECANCELED;
 }
@@ -362,15 +343,15 @@ void home_watch_cancel(struct home_watch *w)
 
 void home_watch_look(struct home_watch *w)
 {
-    int64_t end = home_watch_now() + LOOK_MS;
+    int64_t end = clock_ms() + LOOK_MS;
     LOCK_SCOPE(&w->lock);
     if (!w->away)
         return;
     look_again(w);
-    while (w->away && w->again && home_watch_now() < end)
-        sleep_until(w, &w->changed, end);
-    while (w->away && w->looking && home_watch_now() < end)
-        sleep_until(w, &w->changed, end);
+    while (w->away && w->again && clock_ms() < end)
+        clock_wait(&w->changed, &w->lock, end);
+    while (w->away && w->looking && clock_ms() < end)
+        clock_wait(&w->changed, &w->lock, end);
 }
 
 void home_watch_state(struct home_watch *w, struct home_watch_state *ret)

@@ -41,12 +41,9 @@ struct store *home_watch_store(struct home_watch *w);
 
 /* How long somebody is ready to wait, over any number of tries. */
 struct home_watch_patience {
-    int64_t deadline; /* of home_watch_now; INT64_MAX: without limit */
+    int64_t deadline; /* of clock_ms; INT64_MAX: without limit */
     unsigned tries;   /* begins with 0 */
 };
-
-/* Milliseconds that only grow. */
-int64_t home_watch_now(void);
 
 /* After -EHOSTDOWN: waits until it is worth while to read again. 0; -ETIMEDOUT when the patience is
  * over; -EBUSY when too many wait; -ECANCELED after home_watch_cancel. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 #include "isrfs/store/remote_state.h"
 
@@ -47,7 +48,7 @@ static enum remote_end wait_reply(int fd, int64_t deadline, const struct remote_
     uint8_t message[REMOTE_MESSAGE_MAX];
     ssize_t n;
     do {
-        int64_t left = deadline - remote_now_ms();
+        int64_t left = deadline - clock_ms();
         struct pollfd wait = {fd, POLLIN, 0};
         if (left <= 0)
             return REMOTE_LATE;
@@ -89,7 +90,7 @@ static int call(struct store *s, struct remote_request *request, const struct ca
 {
     struct remote *r = remote_of(s);
     bool barrier = request->op == REMOTE_BARRIER;
-    int64_t deadline = remote_now_ms() + (barrier ? r->barrier_limit_ms : r->limit_ms);
+    int64_t deadline = clock_ms() + (barrier ? r->barrier_limit_ms : r->limit_ms);
     for (int tries = 0;; tries++) {
         struct remote_seat seat;
         struct remote_reply reply = {0};

@@ -3,6 +3,7 @@
  * for the log, late answers), sees them end, and closes them; requests go past it. It waits for
  * nothing but these, and for the moment when a child should have opened the folder. What follows
  * from each stands in remote_state.c. */
+#include "isrfs/base/clock.h"
 #include "isrfs/store/remote_state.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ static void start_child(struct remote_keeper *k)
         return;
     }
     c->quiet = k->failed;
-    c->started = remote_now_ms();
+    c->started = clock_ms();
     k->child = c;
 }
 
@@ -69,7 +70,7 @@ static int prepare(struct remote_keeper *k, struct pollfd *fds, size_t *count)
             watch(fds, count, c->sockets[i]);
     if (c->ready)
         return -1;
-    int64_t left = c->started + k->limit_ms - remote_now_ms();
+    int64_t left = c->started + k->limit_ms - clock_ms();
     if (left > 0)
         return (int)left;
     return k->state == REMOTE_OFFLINE && remote_state_given_up(k) >= REMOTE_HANGING_MAX ? -1 : 0;
@@ -128,7 +129,7 @@ static void hear(struct remote_keeper *k, struct remote_child *c)
         hear_ready(k, c); /* what it said just before, why it ends perhaps */
     if (ended && c == k->child)
         remote_state_lost(k, c, "has ended; another will be started");
-    if (c == k->child && !c->ready && remote_now_ms() >= c->started + k->limit_ms)
+    if (c == k->child && !c->ready && clock_ms() >= c->started + k->limit_ms)
         remote_state_open_late(k);
 }
 
@@ -165,7 +166,7 @@ static bool step(struct remote_keeper *k)
     say(k, &news);
     LOCK_SCOPE(&k->lock);
     if (remote_state_reap(k))
-        k->retry_at = remote_now_ms(); /* something has moved, so the next request may try */
+        k->retry_at = clock_ms(); /* something has moved, so the next request may try */
     return !k->ending;
 }
 
@@ -186,12 +187,8 @@ static void *keep(void *arg)
 
 void remote_keeper_init(struct remote_keeper *k)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&k->lock, NULL);
-    pthread_cond_init(&k->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&k->changed);
     k->wake = -1;
 }
 
@@ -207,10 +204,10 @@ int remote_keeper_begin(struct remote_keeper *k)
         close(steal_fd(&k->wake));
         return -r;
     }
-    struct timespec end = {.tv_sec = (remote_now_ms() + k->limit_ms) / 1000 + 1};
+    int64_t end = clock_ms() + k->limit_ms;
     LOCK_SCOPE(&k->lock);
     while (k->state == REMOTE_STARTING)
-        if (pthread_cond_timedwait(&k->changed, &k->lock, &end) == ETIMEDOUT)
+        if (!clock_wait(&k->changed, &k->lock, end))
             return -EHOSTDOWN;
     return k->state == REMOTE_ONLINE ? 0 : k->state == REMOTE_FAILED ? k->error : -EHOSTDOWN;
 }
@@ -232,11 +229,11 @@ void remote_keeper_end(struct remote_keeper *k)
     }
     for (struct remote_child *c = k->given_up; c; c = c->next)
         remote_child_close(c);
-    int64_t end = remote_now_ms() + END_MS;
+    int64_t end = clock_ms() + END_MS;
     while (k->given_up) {
         struct remote_child *c = k->given_up;
         struct pollfd gone = {c->pidfd, POLLIN, 0};
-        int64_t left = end - remote_now_ms();
+        int64_t left = end - clock_ms();
         poll(&gone, 1, left > 0 ? (int)left : 0);
         remote_child_ended(c);
         k->given_up = c->next;

@@ -41,16 +41,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/store/remote.h"
-
-int64_t remote_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void remote_state_wake(struct remote_keeper *k)
 {
@@ -107,7 +100,7 @@ static void set_state(struct remote_keeper *k, enum remote_state state)
 static void go_offline(struct remote_keeper *k)
 {
     k->news.offline |= k->state != REMOTE_OFFLINE;
-    k->retry_at = remote_now_ms() + k->probe_ms;
+    k->retry_at = clock_ms() + k->probe_ms;
     set_state(k, REMOTE_OFFLINE);
 }
 
@@ -128,7 +121,7 @@ void remote_state_open_late(struct remote_keeper *k)
         if (!room)
             return; /* it is the one that tries, and may go on */
         retire(k);
-        k->retry_at = remote_now_ms() + k->probe_ms;
+        k->retry_at = clock_ms() + k->probe_ms;
         return;
     }
     k->news.silent = k->was_open;
@@ -146,7 +139,7 @@ void remote_state_lost(struct remote_keeper *k, struct remote_child *c, const ch
     bool served = k->state == REMOTE_ONLINE;
     retire(k);
     k->error = -EHOSTDOWN;
-    k->retry_at = remote_now_ms() + k->probe_ms;
+    k->retry_at = clock_ms() + k->probe_ms;
     if (k->state != REMOTE_OFFLINE)
         set_state(k, served ? REMOTE_IDLE : REMOTE_FAILED);
 }
@@ -157,7 +150,7 @@ void remote_state_failed(struct remote_keeper *k, int error)
         retire(k);
     k->failed = true;
     k->error = error;
-    k->retry_at = remote_now_ms() + k->probe_ms;
+    k->retry_at = clock_ms() + k->probe_ms;
     set_state(k, REMOTE_FAILED);
 }
 
@@ -207,7 +200,7 @@ static void want_child(struct remote_keeper *k)
 static int try_seat(struct remote_keeper *k, struct remote_request *request,
                     struct remote_seat *ret)
 {
-    bool due = remote_now_ms() >= k->retry_at;
+    bool due = clock_ms() >= k->retry_at;
     switch (k->state) {
     case REMOTE_ONLINE:
         if (take_slot(k->child, request, ret))
@@ -240,11 +233,6 @@ static int try_seat(struct remote_keeper *k, struct remote_request *request,
     }
 }
 
-static struct timespec timespec_of(int64_t ms)
-{
-    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-}
-
 /* What the book of puts has to say before. */
 static int begin(struct remote_keeper *k, struct remote_request *request, struct remote_seat *ret)
 {
@@ -258,13 +246,11 @@ static int begin(struct remote_keeper *k, struct remote_request *request, struct
 int remote_keeper_enter(struct remote_keeper *k, int64_t deadline, struct remote_request *request,
                         struct remote_seat *ret)
 {
-    struct timespec end = timespec_of(deadline);
     LOCK_SCOPE(&k->lock);
     unsigned interrupts = k->interrupts;
     int r = begin(k, request, ret);
     while (r == 0 && (r = try_seat(k, request, ret)) == 0)
-        if (pthread_cond_timedwait(&k->changed, &k->lock, &end) == ETIMEDOUT ||
-            k->interrupts != interrupts)
+        if (!clock_wait(&k->changed, &k->lock, deadline) || k->interrupts != interrupts)
             return -EHOSTDOWN;
     return r < 0 ? r : 0;
 }

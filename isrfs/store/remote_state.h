@@ -59,8 +59,6 @@ struct remote_seat {
  * (or the child broke the protocol); LATE, its limit has passed. */
 enum remote_end { REMOTE_ANSWERED, REMOTE_UNSENT, REMOTE_LOST, REMOTE_LATE };
 
-int64_t remote_now_ms(void);
-
 /* The members that need no allocation; no failure. */
 void remote_keeper_init(struct remote_keeper *k);
 /* Starts the thread and a child, and waits until that has opened the folder. The caller has filled

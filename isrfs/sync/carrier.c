@@ -18,6 +18,7 @@
 
 #include <string.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/sync/hold.h"
@@ -136,13 +137,10 @@ enum event { EVENT_TIME, EVENT_NEEDED, EVENT_STOP };
 
 static enum event rest(struct carrier *k, unsigned seconds)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += seconds;
+    int64_t until = clock_ms() + 1000 * (int64_t)seconds;
     LOCK_SCOPE(&k->lock);
-    while (!k->stop && !k->needed)
-        if (pthread_cond_timedwait(&k->changed, &k->lock, &until) == ETIMEDOUT)
-            break;
+    while (!k->stop && !k->needed && clock_wait(&k->changed, &k->lock, until))
+        ;
     enum event event = k->needed ? EVENT_NEEDED : k->stop ? EVENT_STOP : EVENT_TIME;
     k->needed = false;
     return event;
@@ -174,11 +172,7 @@ struct carrier *carrier_new(struct checkout *c, struct parcel *p, struct committ
     k->committer = m;
     k->limit = limit;
     pthread_mutex_init(&k->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&k->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&k->changed);
     if (pthread_create(&k->thread, NULL, run, k) != 0) {
         pthread_cond_destroy(&k->changed);
         pthread_mutex_destroy(&k->lock);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 
@@ -297,13 +298,10 @@ void committer_room(struct committer *m, int result)
 /* Waits KEEP_SECONDS or until the end, which it returns. */
 static bool rest(struct committer *m)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += KEEP_SECONDS;
+    int64_t until = clock_ms() + 1000 * KEEP_SECONDS;
     LOCK_SCOPE(&m->lock);
-    while (!m->ending)
-        if (pthread_cond_timedwait(&m->wake, &m->lock, &until) == ETIMEDOUT)
-            break;
+    while (!m->ending && clock_wait(&m->wake, &m->lock, until))
+        ;
     return m->ending;
 }
 
@@ -333,11 +331,7 @@ struct committer *committer_new(struct checkout *c, struct parcel *p)
     m->log_long = LOG_LONG;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->done, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&m->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&m->wake);
     if (pthread_create(&m->keeper, NULL, keep, m) != 0) {
         m->ending = true;
         committer_free(m);

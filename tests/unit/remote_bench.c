@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -89,13 +88,6 @@ pid_t only_child(void)
     pid_t ids[8];
     assert_int_equal(children(ids, 8), 1);
     return ids[0];
-}
-
-int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void wait_until_back(struct store *s, const struct sample *sample)

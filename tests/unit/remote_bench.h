@@ -23,8 +23,6 @@ unsigned children(pid_t *ids, unsigned room);
 /* The only child. */
 pid_t only_child(void);
 
-int64_t now_ms(void);
-
 /* Calls get until it gives 0; the test's alarm is the limit. */
 void wait_until_back(struct store *s, const struct sample *sample);
 /* Likewise until no child hangs any more. */

@@ -17,7 +17,7 @@ struct job {
 
 struct pool {
     pthread_mutex_t lock;
-    pthread_cond_t not_empty, not_full;
+    pthread_cond_t not_empty;
     struct job *ring;        /* lock */
     size_t room, head, used; /* lock; room is constant */
     bool ending;             /* lock */
@@ -39,7 +39,6 @@ static void *work(void *arg)
             job = p->ring[p->head];
             p->head = (p->head + 1) % p->room;
             p->used--;
-            pthread_cond_signal(&p->not_full);
         }
         job.fn(job.arg);
     }
@@ -58,7 +57,6 @@ struct pool *pool_new(unsigned threads, size_t queued)
     }
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->not_empty, NULL);
-    pthread_cond_init(&p->not_full, NULL);
     while (p->threads < threads) {
         int error = pthread_create(&p->workers[p->threads], NULL, work, p);
         if (error) {
@@ -81,27 +79,10 @@ void pool_free(struct pool *p)
     pthread_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < p->threads; i++)
         pthread_join(p->workers[i], NULL);
-    pthread_cond_destroy(&p->not_full);
     pthread_cond_destroy(&p->not_empty);
     pthread_mutex_destroy(&p->lock);
     free(p->ring);
     free(p);
-}
-
-/* With the lock held and room in the ring. */
-static void enqueue(struct pool *p, void (*fn)(void *arg), void *arg)
-{
-    p->ring[(p->head + p->used) % p->room] = (struct job){fn, arg};
-    p->used++;
-    pthread_cond_signal(&p->not_empty);
-}
-
-void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg)
-{
-    LOCK_SCOPE(&p->lock);
-    while (p->used == p->room)
-        pthread_cond_wait(&p->not_full, &p->lock);
-    enqueue(p, fn, arg);
 }
 
 bool pool_try_submit(struct pool *p, void (*fn)(void *arg), void *arg)
@@ -109,7 +90,8 @@ bool pool_try_submit(struct pool *p, void (*fn)(void *arg), void *arg)
     LOCK_SCOPE(&p->lock);
     if (p->used == p->room)
         return false;
-    enqueue(p, fn, arg);
+    p->ring[(p->head + p->used++) % p->room] = (struct job){fn, arg};
+    pthread_cond_signal(&p->not_empty);
     return true;
 }
 
@@ -159,8 +141,6 @@ static unsigned withdraw(struct pool *p, const struct each *e)
     }
     unsigned taken = (unsigned)(p->used - kept);
     p->used = kept;
-    if (taken > 0)
-        pthread_cond_broadcast(&p->not_full);
     return taken;
 }
 

@@ -15,10 +15,7 @@ struct pool *pool_new(unsigned threads, size_t queued);
  * more. */
 void pool_free(struct pool *p);
 
-/* Queues FN(ARG); blocks while the queue is full. Not to be called from a job of the same pool. */
-void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg);
-
-/* Likewise, but returns false at once when the queue is full. */
+/* Queues FN(ARG). False at once when the queue is full. */
 bool pool_try_submit(struct pool *p, void (*fn)(void *arg), void *arg);
 
 /* Calls FN(CTX, i) for every i below COUNT on the workers and this thread side by side, and waits.

@@ -191,6 +191,12 @@ int site_log_newest_root(struct site_log *l, struct site_root *ret)
     return 0;
 }
 
+uint64_t site_log_bytes(struct site_log *l)
+{
+    LOCK_SCOPE(&l->lock);
+    return l->bytes;
+}
+
 void site_log_usage(struct site_log *l, uint64_t *ret_bytes, uint64_t *ret_objects)
 {
     LOCK_SCOPE(&l->lock);

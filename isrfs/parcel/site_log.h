@@ -130,7 +130,8 @@ int site_log_flush(struct site_log *l);
 /* The newest root. -ENOENT if there is none. */
 int site_log_newest_root(struct site_log *l, struct site_root *ret);
 
-/* Bytes of all segments, and objects in them. */
+/* Bytes of all segments; and objects in them. */
+uint64_t site_log_bytes(struct site_log *l);
 void site_log_usage(struct site_log *l, uint64_t *ret_bytes, uint64_t *ret_objects);
 
 /* Calls FN with each object's id until it returns other than 0, and returns that. FN may call

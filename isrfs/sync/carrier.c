@@ -41,13 +41,6 @@ struct carrier {
     bool said;         /* the round's; that it cannot be done */
 };
 
-static uint64_t log_bytes(const struct carrier *k)
-{
-    uint64_t bytes, objects;
-    site_log_usage(k->checkout->log, &bytes, &objects);
-    return bytes;
-}
-
 /* Steps 3 and 4. */
 static int bring_home(struct carrier *k, const struct site_root *root)
 {
@@ -153,7 +146,7 @@ static void *run(void *arg)
     unsigned seconds = LOOK_SECONDS;
     for (enum event event; (event = rest(k, seconds)) != EVENT_STOP;) {
         bool full = event == EVENT_NEEDED;
-        int r = full || log_bytes(k) > k->limit ? carry_and_say(k, full) : 0;
+        int r = full || site_log_bytes(k->checkout->log) > k->limit ? carry_and_say(k, full) : 0;
         seconds = r < 0 ? AGAIN_SECONDS : LOOK_SECONDS;
         if (full)
             committer_room(k->committer, r < 0 ? -ENOSPC : 0);

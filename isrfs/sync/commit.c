@@ -50,18 +50,11 @@ struct committer {
     _Atomic uint64_t log_long;  /* bytes that may be added before the next one */
 };
 
-static uint64_t log_bytes(struct committer *m)
-{
-    uint64_t bytes, objects;
-    site_log_usage(m->checkout->log, &bytes, &objects);
-    return bytes;
-}
-
 /* With the root's token, frozen. A commit that leaves much over is not soon worth repeating. */
 static int commit_frozen(struct committer *m, bool whole, bool consistent)
 {
     struct checkout *c = m->checkout;
-    uint64_t changes = parcel_changes(m->parcel), before = log_bytes(m);
+    uint64_t changes = parcel_changes(m->parcel), before = site_log_bytes(m->checkout->log);
     bool was_partial = c->root.partial, same = changes == m->committed && !was_partial;
     bool needed = site_log_needs_root(c->log) || site_log_last_batch(c->log) > c->root.contains;
     if (same && (!consistent || c->root.consistent) && !needed)
@@ -81,7 +74,7 @@ static int commit_frozen(struct committer *m, bool whole, bool consistent)
     if (r == 0) {
         parcel_committed(m->parcel);
         m->committed = changes;
-        m->log_bytes = log_bytes(m);
+        m->log_bytes = site_log_bytes(m->checkout->log);
         m->log_long = LOG_LONG + (root.partial ? 2 * (m->log_bytes - before) : 0);
     }
     secret_wipe(&root, sizeof root);
@@ -310,7 +303,7 @@ static void *keep(void *arg)
     struct committer *m = arg;
     uint64_t kept = 0, tried = 0;
     while (!rest(m)) {
-        uint64_t changes = parcel_changes(m->parcel), bytes = log_bytes(m);
+        uint64_t changes = parcel_changes(m->parcel), bytes = site_log_bytes(m->checkout->log);
         bool is_long = bytes > m->log_bytes + m->log_long && bytes > tried + LOG_LONG / 4;
         if (is_long)
             tried = tidy(m) == 0 ? 0 : bytes;
@@ -327,7 +320,7 @@ struct committer *committer_new(struct checkout *c, struct parcel *p)
         return NULL;
     m->checkout = c;
     m->parcel = p;
-    m->log_bytes = log_bytes(m);
+    m->log_bytes = site_log_bytes(m->checkout->log);
     m->log_long = LOG_LONG;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->done, NULL);

@@ -110,9 +110,7 @@ int push(struct checkout *c, const struct push_request *request, struct push_res
     r = r < 0 ? r : catalog_load(c->stack, c->codec, request->base, &base);
     if (r < 0)
         return r;
-    struct pusher p = {.checkout = c, .request = request};
-    uint64_t objects;
-    site_log_usage(c->log, &p.total, &objects);
+    struct pusher p = {.checkout = c, .request = request, .total = site_log_bytes(c->log)};
     *ret = (struct push_result){0};
     store_put_again(c->home); /* all that WANTED needs beyond BASE */
     r = push_files(&p, wanted, base, &ret->size);

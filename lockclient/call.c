@@ -157,3 +157,27 @@ int call_bad_argument(int r, const char *key, struct lockclient_error *error)
         return call_no_memory(error);
     return call_fail(error, 2, r, "%s is too long or not of the right form", key);
 }
+
+int call_for_done(struct lockclient *lc, const struct call *call, const char *key,
+                  struct lockclient_error *error)
+{
+    CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
+    int r = call_run(lc, call, &reply, NULL, error);
+    if (r < 0)
+        return r;
+    const char *reason = NULL;
+    r = message_parse_done(reply.out.data, reply.out.size, key, &reason);
+    return call_check_reply(call, r, reason, error);
+}
+
+int call_for_version(struct lockclient *lc, const struct call *call, uint64_t version,
+                     struct lockclient_error *error)
+{
+    CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
+    int r = call_run(lc, call, &reply, NULL, error);
+    if (r < 0)
+        return r;
+    const char *reason = NULL;
+    r = message_parse_version(reply.out.data, reply.out.size, version, &reason);
+    return call_check_reply(call, r, reason, error);
+}

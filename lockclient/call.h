@@ -35,6 +35,11 @@ int call_bad_argument(int r, const char *key, struct lockclient_error *error);
  * *RET_HOLDER (may be NULL) says who has the lock. */
 int call_run(struct lockclient *lc, const struct call *call, struct transport_reply *ret,
              struct lockclient_holder *ret_holder, struct lockclient_error *error);
+/* A call whose only answer is KEY:=1, or the number of VERSION. */
+int call_for_done(struct lockclient *lc, const struct call *call, const char *key,
+                  struct lockclient_error *error);
+int call_for_version(struct lockclient *lc, const struct call *call, uint64_t version,
+                     struct lockclient_error *error);
 /* What a parser said of the reply, R, as a failure of CALL. */
 int call_check_reply(const struct call *call, int r, const char *reason,
                      struct lockclient_error *error);

@@ -239,12 +239,7 @@ int lockclient_create(struct lockclient *lc, const char *parcel, const struct lo
         return call_bad_argument(r, reason, error);
     const char *command = c->number ? "isr_recover_parcel" : "isr_create_parcel";
     struct call call = {.command = command, .parcel = parcel, .input = &input};
-    CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
-    r = call_run(lc, &call, &reply, NULL, error);
-    if (r < 0)
-        return r;
-    r = message_parse_version(reply.out.data, reply.out.size, c->number ? c->number : 1, &reason);
-    return call_check_reply(&call, r, reason, error);
+    return call_for_version(lc, &call, c->number ? c->number : 1, error);
 }
 
 int lockclient_publish(struct lockclient *lc, const char *parcel, const char *nonce,
@@ -260,25 +255,14 @@ int lockclient_publish(struct lockclient *lc, const char *parcel, const char *no
                         .nonce = nonce,
                         .word = p->release ? "release" : NULL,
                         .input = &input};
-    CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
-    r = call_run(lc, &call, &reply, NULL, error);
-    if (r < 0)
-        return r;
-    r = message_parse_version(reply.out.data, reply.out.size, p->base + 1, &reason);
-    return call_check_reply(&call, r, reason, error);
+    return call_for_version(lc, &call, p->base + 1, error);
 }
 
 int lockclient_release(struct lockclient *lc, const char *parcel, const char *nonce,
                        struct lockclient_error *error)
 {
     struct call call = {.command = "isr_release_lock", .parcel = parcel, .nonce = nonce};
-    CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
-    int r = call_run(lc, &call, &reply, NULL, error);
-    if (r < 0)
-        return r;
-    const char *reason = NULL;
-    r = message_parse_done(reply.out.data, reply.out.size, "RELEASED", &reason);
-    return call_check_reply(&call, r, reason, error);
+    return call_for_done(lc, &call, "RELEASED", error);
 }
 
 /* --- releasing --- */

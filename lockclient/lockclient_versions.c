@@ -7,32 +7,6 @@
 #include "isrfs/base/keyvalue.h"
 #include "lockclient/call.h"
 
-/* A call whose only answer is KEY:=1. */
-static int call_for_done(struct lockclient *lc, const struct call *call, const char *key,
-                         struct lockclient_error *error)
-{
-    CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
-    int r = call_run(lc, call, &reply, NULL, error);
-    if (r < 0)
-        return r;
-    const char *reason = NULL;
-    r = message_parse_done(reply.out.data, reply.out.size, key, &reason);
-    return call_check_reply(call, r, reason, error);
-}
-
-/* A call whose only answer is the number of a version. */
-static int call_for_version(struct lockclient *lc, const struct call *call, uint64_t version,
-                            struct lockclient_error *error)
-{
-    CLEANUP_TRANSPORT_REPLY struct transport_reply reply;
-    int r = call_run(lc, call, &reply, NULL, error);
-    if (r < 0)
-        return r;
-    const char *reason = NULL;
-    r = message_parse_version(reply.out.data, reply.out.size, version, &reason);
-    return call_check_reply(call, r, reason, error);
-}
-
 int lockclient_held(struct lockclient *lc, const char *parcel, struct lockclient_held *ret,
                     struct lockclient_error *error)
 {

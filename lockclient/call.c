@@ -14,13 +14,11 @@
 int call_fail(struct lockclient_error *error, int status, int r, const char *format, ...)
 {
     if (error) {
-        char text[sizeof error->text];
         va_list args;
         va_start(args, format);
-        vsnprintf(text, sizeof text, format, args);
+        log_clean_format(error->text, sizeof error->text, format, args);
         va_end(args);
         error->status = status;
-        log_clean(error->text, sizeof error->text, text);
     }
     return r;
 }

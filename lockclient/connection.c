@@ -47,12 +47,10 @@ struct connection {
 __attribute__((format(printf, 3, 4))) static int explain(struct connection *s, int r,
                                                          const char *format, ...)
 {
-    char text[TRANSPORT_REASON_SIZE];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    log_clean_format(s->reason, TRANSPORT_REASON_SIZE, format, args);
     va_end(args);
-    log_clean(s->reason, TRANSPORT_REASON_SIZE, text);
     return r;
 }
 

@@ -153,12 +153,10 @@ static int add(const struct known_hosts_key *k)
 __attribute__((format(printf, 3, 4))) static int refuse(char *reason, size_t room,
                                                         const char *format, ...)
 {
-    char text[LOG_MESSAGE_SIZE];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    log_clean_format(reason, room, format, args);
     va_end(args);
-    log_clean(reason, room, text);
     return -EKEYREJECTED;
 }
 

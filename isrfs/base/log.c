@@ -66,3 +66,9 @@ const char *log_clean(char *out, size_t room, const char *text)
         out[i] = '\0';
     return out;
 }
+
+const char *log_clean_format(char *out, size_t room, const char *format, va_list args)
+{
+    vsnprintf(out, room, format, args);
+    return log_clean(out, room, out);
+}

@@ -7,6 +7,7 @@
 #ifndef ISRFS_BASE_LOG_H
 #define ISRFS_BASE_LOG_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /* Room for one line for people that names a path in full (PATH_MAX and a sentence). */
@@ -18,9 +19,11 @@ void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Copies TEXT into OUT (ROOM bytes, always terminated) with control and non-ASCII-printable bytes
- * as
- * '?': nothing from outside may drive a terminal. Returns OUT. */
+/* Copies TEXT into OUT (ROOM bytes, always terminated; it may be TEXT) with control and
+ * non-ASCII-printable bytes as '?': nothing from outside may drive a terminal. Returns OUT. */
 const char *log_clean(char *out, size_t room, const char *text);
+/* The same with what vprintf would print; no argument may lie in OUT. */
+const char *log_clean_format(char *out, size_t room, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 #endif

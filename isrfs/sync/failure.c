@@ -30,12 +30,10 @@ static int errno_of(enum outcome outcome)
 
 int failure_set(struct failure *f, enum outcome outcome, const char *format, ...)
 {
-    char text[sizeof f->text];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    log_clean_format(f->text, sizeof f->text, format, args);
     va_end(args);
-    log_clean(f->text, sizeof f->text, text);
     f->outcome = outcome;
     return errno_of(outcome);
 }

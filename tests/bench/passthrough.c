@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* passthrough [-c] FOLDER DIR: shows the files of one folder on DIR through libfuse and does
- * nothing else: what any FUSE file system costs at least, the yardstick of `make bench`. It is set
- * up as isrfs is: low-level interface, several threads, a descriptor of /dev/fuse for each
+/* passthrough [-c] [-f MS] FOLDER DIR: shows the files of one folder on DIR through libfuse and
+ * does nothing else: what any FUSE file system costs at least, the yardstick of `make bench`. It is
+ * set up as isrfs is: low-level interface, several threads, a descriptor of /dev/fuse for each
  * (clone_fd), writeback cache, pages kept across opens, requests of 1 MiB. Data goes between the
  * file and the kernel by splice(2), which is the fastest that a passthrough can do (cold sequential
  * reads 1.4 times as fast as copying, measured; no difference for warm ones). With -c it is copied
- * through a buffer, as every file system must that makes the data itself.
+ * through a buffer, as every file system must that makes the data itself. With -f an fsync takes MS
+ * milliseconds longer: a disk image in the folder then stands in for a disk that flushes slowly.
  *
  * Only plain files directly in the folder, and nothing but what a benchmark does to them. It
  * returns when the file system can be used and goes on in the background until it is unmounted. */
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REQUEST_MAX (1u << 20)
@@ -31,6 +33,7 @@
 struct folder {
     int fd;
     bool splice;
+    unsigned flush_ms;
     pthread_mutex_t lock;
     char names[NAMES_MAX][256]; /* lock */
     unsigned count;             /* lock */
@@ -223,6 +226,10 @@ static void do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
     (void)ino;
+    const struct folder *f = folder_of(req);
+    struct timespec more = {f->flush_ms / 1000, f->flush_ms % 1000 * 1000000L};
+    if (f->flush_ms)
+        nanosleep(&more, NULL);
     int r = datasync ? fdatasync((int)fi->fh) : fsync((int)fi->fh);
     fuse_reply_err(req, r < 0 ? errno : 0);
 }
@@ -278,15 +285,21 @@ static int serve(struct fuse_session *session, const char *dir)
 int main(int argc, char **argv)
 {
     static struct folder folder = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    bool copy = argc == 4 && strcmp(argv[1], "-c") == 0;
-    folder.splice = !copy;
-    if (argc - copy != 3) {
-        fprintf(stderr, "usage: passthrough [-c] FOLDER DIR\n");
+    folder.splice = true;
+    for (int option; (option = getopt(argc, argv, "cf:")) != -1;)
+        if (option == 'c')
+            folder.splice = false;
+        else if (option == 'f')
+            folder.flush_ms = (unsigned)strtoul(optarg, NULL, 10);
+        else
+            argc = 0;
+    if (argc - optind != 2) {
+        fprintf(stderr, "usage: passthrough [-c] [-f MS] FOLDER DIR\n");
         return 2;
     }
-    folder.fd = open(argv[argc - 2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    folder.fd = open(argv[optind], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder.fd < 0) {
-        perror(argv[argc - 2]);
+        perror(argv[optind]);
         return 1;
     }
     char *const words[] = {argv[0], "-o", "fsname=passthrough,subtype=passthrough"};
@@ -294,7 +307,7 @@ int main(int argc, char **argv)
     struct fuse_session *session = fuse_session_new(&args, &ops, sizeof ops, &folder);
     if (!session)
         return 1;
-    char *dir = realpath(argv[argc - 1], NULL);
+    char *dir = realpath(argv[optind + 1], NULL);
     int status = dir ? serve(session, dir) : 1;
     fuse_session_destroy(session);
     free(dir);

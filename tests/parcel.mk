@@ -37,6 +37,7 @@ check_PROGRAMS += tests/unit/test_model
 UNIT_TESTS += tests/unit/test_model
 tests_unit_test_model_SOURCES = tests/unit/test_model.c \
 	tests/unit/model_file.c tests/unit/model_file.h \
+	tests/unit/model_names.c tests/unit/model_names.h \
 	tests/unit/model_world.c tests/unit/model_world.h
 tests_unit_test_model_LDADD = $(parcel_test_libs)
 tests_unit_test_model_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=log_error -Wl,--wrap=log_warning

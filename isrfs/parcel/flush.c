@@ -266,16 +266,13 @@ static void evict_down_to(struct parcel *p, size_t limit)
 static int make_room(struct parcel *p)
 {
     size_t limit = p->config.dirty_bytes, enough = limit / 4 * 3;
-    int r = flush(p, collect_loaded, false, enough);
-    if (r < 0 || dirty_bytes(p) > enough) {
-        int logged = journal_batch(p, false);
-        if (logged == 0)
-            evict_down_to(p, enough);
-        r = logged < 0 ? logged : r;
-        if (dirty_bytes(p) <= limit)
-            r = 0;
-    }
-    return r;
+    if (flush(p, collect_loaded, false, enough) == 0 && dirty_bytes(p) <= enough)
+        return 0;
+    /* what cannot be encoded, for whatever reason, can be logged by block */
+    int r = journal_batch(p, false);
+    if (r == 0)
+        evict_down_to(p, enough);
+    return dirty_bytes(p) <= limit ? 0 : r;
 }
 
 int flush_make_room(struct parcel *p)

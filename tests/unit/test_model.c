@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A parcel whose home fails: errors, delays, objects that are cut off, flipped, torn or gone, by
- * seed. Threads read, write, zero, truncate, sync and commit; every read gives what was written or
- * EIO. Between rounds the parcel is opened again as after a crash, or brought home and opened from
- * there; when the home is well again, everything is readable and a commit works.
+ * seed. Threads read, write, zero, truncate, sync and commit, and files come and go beside; every
+ * read gives what was written or EIO. Between rounds the parcel is opened again as after a crash,
+ * or brought home and opened from there; when the home is well again, everything is readable and a
+ * commit works.
  *
  * EXERCISE_SEED in the environment chooses another seed. What each thread does follows from it; how
  * they meet does not. */
@@ -14,12 +15,13 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/model_world.h"
+#include "tests/unit/model_names.h"
 
 #define PIECE_MAX (2u * CHUNK)
 #define THREADS   4u
 #define ROUNDS    8u
 #define OPS       500u /* of a thread in a round */
+#define NAME_OPS  300u /* of the one that makes and removes files */
 
 #define SECONDS_MAX 900u
 
@@ -170,9 +172,26 @@ static void *work(void *arg)
     return NULL;
 }
 
-static void run_threads(struct world *w)
+struct namer {
+    struct world *world;
+    struct model_names *names;
+    pthread_t thread;
+    uint64_t random;
+};
+
+static void *make_and_remove(void *arg)
+{
+    struct namer *n = arg;
+    for (unsigned i = 0; i < NAME_OPS && !atomic_load(&n->world->wrong); i++)
+        model_names_step(n->world, n->names, &n->random);
+    return NULL;
+}
+
+static void run_threads(struct world *w, struct model_names *names)
 {
     struct worker workers[THREADS] = {0};
+    struct namer namer = {.world = w, .names = names, .random = world_random(&w->seed)};
+    assert_int_equal(pthread_create(&namer.thread, NULL, make_and_remove, &namer), 0);
     for (unsigned i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){
             .world = w, .random = world_random(&w->seed), .data = malloc(PIECE_MAX)};
@@ -183,11 +202,12 @@ static void run_threads(struct world *w)
         pthread_join(workers[i].thread, NULL);
         free(workers[i].data);
     }
+    pthread_join(namer.thread, NULL);
     assert_false(w->wrong);
 }
 
 /* Reads everything; with the home well, all of it must come. */
-static void read_all(struct world *w)
+static void read_all(struct world *w, struct model_names *names)
 {
     struct worker k = {.world = w, .data = malloc(PIECE_MAX)};
     assert_non_null(k.data);
@@ -195,14 +215,15 @@ static void read_all(struct world *w)
         for (uint64_t at = 0; at < FILE_MAX; at += CHUNK)
             do_read(&k, file, at, CHUNK);
     free(k.data);
+    model_names_check(w, names);
     assert_false(w->wrong);
 }
 
-static void read_all_well(struct world *w)
+static void read_all_well(struct world *w, struct model_names *names)
 {
     world_calm(w);
     unsigned failed = w->failed_reads;
-    read_all(w);
+    read_all(w, names);
     assert_int_equal(w->failed_reads, failed);
 }
 
@@ -231,14 +252,16 @@ static void a_home_that_fails_never_gives_wrong_bytes(void **state)
     struct world *w = *state;
     world_begin(w);
     make_files(w);
+    struct model_names names = {0};
+    model_names_begin(w, &names);
     for (unsigned round = 0; round < ROUNDS; round++) {
         if (round % 2 == 0)
             world_check_in(w);
         else
             world_crash(w);
         world_begin(w);
-        read_all(w);
-        run_threads(w);
+        read_all(w, &names);
+        run_threads(w, &names);
     }
     print_message("%u reads, %u failed; %u changes failed; %u commits, %u failed; %" PRIu64
                   " failures of the home\n",
@@ -246,10 +269,10 @@ static void a_home_that_fails_never_gives_wrong_bytes(void **state)
                   world_failures(w));
     assert_true(w->reads > 1000 && w->failed_reads > 100 && w->failed_writes > 10);
     assert_true(w->failed_commits > 0 && w->commits > 2 && world_errors_logged > 0);
-    read_all_well(w);
+    read_all_well(w, &names);
     world_check_in(w);
     world_begin(w);
-    read_all_well(w);
+    read_all_well(w, &names);
     world_end(w);
 }
 

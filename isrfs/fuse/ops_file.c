@@ -75,20 +75,29 @@ static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     front_reply(req, 0);
 }
 
+/* Its reader may have closed the file before the call that replies has returned: the reply is of
+ * the thread's own buffer. */
+static void read_virtual(fuse_req_t req, const struct virtual_file *file, size_t size, off_t offset)
+{
+    void *buffer = front_buffer(front_mount(req));
+    if (!buffer)
+        front_reply(req, -ENOMEM);
+    else
+        fuse_reply_buf(req, buffer, virtual_read(file, buffer, size, offset));
+}
+
 static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                     struct fuse_file_info *fi)
 {
     struct mount *m = front_mount(req);
+    if (size > FRONT_REQUEST_MAX)
+        size = FRONT_REQUEST_MAX;
     if (virtual_is(ino)) {
-        const void *data;
-        size_t n = virtual_read((struct virtual_file *)(uintptr_t)fi->fh, size, offset, &data);
-        fuse_reply_buf(req, data, n);
+        read_virtual(req, (struct virtual_file *)(uintptr_t)fi->fh, size, offset);
         return;
     }
     COUNT(counters_of(m), read_requests, 1);
     void *buffer = front_buffer(m);
-    if (size > FRONT_REQUEST_MAX)
-        size = FRONT_REQUEST_MAX;
     struct parcel_view view;
     ssize_t n = buffer
                     ? parcel_read_view(m->config.parcel, ino, buffer, size, (uint64_t)offset, &view)

@@ -5,6 +5,8 @@
  * as in /proc: the text is made on open, and read with direct_io to its end. */
 #include "isrfs/fuse/virtual.h"
 
+#include <string.h>
+
 #include "isrfs/base/keyvalue.h"
 #include "isrfs/fuse/virtual_text.h"
 
@@ -160,14 +162,14 @@ int virtual_open(struct mount *m, fuse_ino_t ino, struct virtual_file **ret)
     return r;
 }
 
-size_t virtual_read(const struct virtual_file *file, size_t size, off_t offset, const void **ret)
+size_t virtual_read(const struct virtual_file *file, void *out, size_t size, off_t offset)
 {
-    *ret = file->text.data;
     if (offset < 0 || (uint64_t)offset >= file->text.size)
         return 0;
     size_t left = file->text.size - (size_t)offset;
-    *ret = file->text.data + offset;
-    return size < left ? size : left;
+    size_t n = size < left ? size : left;
+    memcpy(out, file->text.data + offset, n);
+    return n;
 }
 
 void virtual_close(struct virtual_file *file)

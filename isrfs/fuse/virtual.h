@@ -38,9 +38,9 @@ int virtual_each_name(struct mount *m, fuse_ino_t folder,
                       int (*fn)(void *ctx, const char *name, uint64_t ino, bool is_folder),
                       void *ctx);
 
-/* The text as it is now. Its reader gets a part of it, which lives until the file is closed. */
+/* The text as it is now. Reading copies up to SIZE bytes of it to OUT; their number. */
 int virtual_open(struct mount *m, fuse_ino_t ino, struct virtual_file **ret);
-size_t virtual_read(const struct virtual_file *file, size_t size, off_t offset, const void **ret);
+size_t virtual_read(const struct virtual_file *file, void *out, size_t size, off_t offset);
 void virtual_close(struct virtual_file *file);
 
 #endif

@@ -68,7 +68,7 @@ rekey "$one" 1 "$key_c" release
 expect 1 STALE:=1
 rekey "$one" 0 "$key_c" release
 expect 1 STALE:=1
-cp -a "$ISR_LOCKSRV_ROOT" "$tmp/start"
+cp -a "$ISR_LOCKSRV_ROOT" "$tmp/published"
 rekey "$one" 2 "$key_c" release
 expect 0 VERSION:=3
 rekey "$one" 2 "$key_c" release
@@ -94,45 +94,9 @@ lock isr_cat_parcel_cfg ann vm </dev/null
 expect 0 "UUID:=$new_uuid" VERSION:=4
 
 # Killed before each step that changes something on disk.
-mkdir "$tmp/bin" "$tmp/killed"
-cp "$scripts"/* "$tmp/killed"
-sed -i "s|^PATH=|PATH=$tmp/bin:|" "$tmp/killed/isr_functions"
-for tool in mv sync rm mkdir; do
-    cat >"$tmp/bin/$tool" <<EOF
-#!/bin/sh
-PATH=/usr/bin:/bin
-read -r left <"$tmp/left"
-left=\$((left - 1))
-echo \$left >"$tmp/left"
-if [ \$left -eq 0 ]; then
-    kill -9 \$PPID
-    exit 1
-fi
-exec $tool "\$@"
-EOF
-    chmod +x "$tmp/bin/$tool"
-done
-whole=$scripts
-# until_done COMMAND...: killed at each step in turn, from the state in $tmp/start; then said again.
-until_done()
-{
-    step=0 killed=137
-    while [ "$killed" -ne 0 ]; do
-        step=$((step + 1))
-        [ "$step" -lt 60 ] || fail "$1: never ends"
-        rm -rf "$ISR_LOCKSRV_ROOT"
-        [ ! -d "$tmp/start" ] || cp -a "$tmp/start" "$ISR_LOCKSRV_ROOT"
-        echo "$step" >"$tmp/left"
-        scripts=$tmp/killed
-        "$@" 2>/dev/null
-        killed=$status
-        scripts=$whole
-        [ "$killed" -eq 0 ] || [ "$killed" -eq 137 ] || fail "$1, killed at step $step: $killed"
-        "$@"
-        "end_$1"
-    done
-    [ "$step" -gt 3 ] || fail "$1: only $step steps"
-}
+prepare_rekey() { cp -a "$tmp/published" "$ISR_LOCKSRV_ROOT"; }
+do_rekey() { rekey "$one" 2 "$key_c" release; }
+between_rekey() { :; }
 end_rekey()
 {
     expect 0 VERSION:=3
@@ -140,10 +104,12 @@ end_rekey()
     acquire vm "$(nonce 3 3)"
     expect 0 VERSION:=3
 }
-until_done rekey "$one" 2 "$key_c" release
+kill_everywhere rekey
 
-rm -rf "$tmp/start"
 words=$(printf '%032d' 5)
+prepare_recover() { :; }
+do_recover() { recover vm 9 "$words"; }
+between_recover() { :; }
 end_recover()
 {
     expect 0 VERSION:=9
@@ -154,7 +120,7 @@ end_recover()
     acquire vm "$(nonce 3 9)"
     expect 0 VERSION:=9
 }
-until_done recover vm 9 "$words"
+kill_everywhere recover
 # Who has a parcel has a recovery key, and keeps it.
 recover second 4 "$(printf '%032d' 6)"
 expect 0 VERSION:=4

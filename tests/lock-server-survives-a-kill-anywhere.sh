@@ -5,59 +5,6 @@
 # shellcheck source=tests/lock-functions.sh
 . "${0%/*}/lock-functions.sh"
 
-# A second copy of the commands, whose mv, sync, rm and mkdir count down and then kill the command.
-mkdir "$tmp/bin" "$tmp/killed"
-cp "$scripts"/* "$tmp/killed"
-sed -i "s|^PATH=|PATH=$tmp/bin:|" "$tmp/killed/isr_functions"
-grep -q "^PATH=$tmp/bin:/usr/bin" "$tmp/killed/isr_functions" || fail 'PATH is not where it was'
-for tool in mv sync rm mkdir; do
-    cat >"$tmp/bin/$tool" <<EOF
-#!/bin/sh
-PATH=/usr/bin:/bin
-read -r left <"$tmp/left"
-left=\$((left - 1))
-echo \$left >"$tmp/left"
-if [ \$left -eq 0 ]; then
-    kill -9 \$PPID
-    exit 1
-fi
-exec $tool "\$@"
-EOF
-    chmod +x "$tmp/bin/$tool"
-done
-whole=$scripts
-
-# kill_everywhere NAME: runs prepare_NAME once, then again and again do_NAME, killed at each step in
-# turn, between_NAME, do_NAME whole, and end_NAME.
-kill_everywhere()
-{
-    ISR_LOCKSRV_ROOT=$tmp/start
-    rm -rf "$tmp/start" "$tmp/root"
-    "prepare_$1"
-    ISR_LOCKSRV_ROOT=$tmp/root
-    step=0 killed=137
-    while [ "$killed" -ne 0 ]; do
-        step=$((step + 1))
-        [ "$step" -lt 60 ] || fail "$1: never ends"
-        rm -rf "$tmp/root"
-        [ ! -d "$tmp/start" ] || cp -a "$tmp/start" "$tmp/root"
-        echo "$step" >"$tmp/left"
-        scripts=$tmp/killed
-        "do_$1" 2>/dev/null
-        scripts=$whole
-        killed=$status
-        case $killed in
-        0 | 137) ;;
-        *) fail "$1, killed at step $step: status $killed" ;;
-        esac
-        "between_$1"
-        "do_$1"
-        "end_$1"
-    done
-    [ "$step" -gt 3 ] || fail "$1: only $step steps"
-    printf '%s: killed at each of %s steps\n' "$1" "$((step - 1))"
-}
-
 one=$(nonce 1)
 two=$(nonce 2 2)
 

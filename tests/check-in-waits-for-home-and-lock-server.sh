@@ -55,9 +55,7 @@ cp two.img m/
 sync -f m/two.img
 home_dies
 fails 6 site_a isr checkpoint vm
-kill -s KILL "$daemon"
-wait_gone "$daemon"
-umount m
+kill_daemon m "$daemon"
 umount "$home"
 fails 6 site_a isr ci vm
 home_starts

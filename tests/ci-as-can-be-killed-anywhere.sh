@@ -51,10 +51,7 @@ dd if=mine of=expected bs=1000 seek=33 conv=notrunc status=none
 new_parcel vm disk.img
 mount_at site_a vm m -o noci
 dd if=mine of=m/disk.img bs=1000 seek=33 conv=notrunc,fsync status=none
-pid=$(daemon_pid m)
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m
 ISR_LOCKSRV_ROOT=$ISR_LOCKSRV "$ISR_LIBEXEC/lockserver/isr_break_lock" "$(id -un)" vm </dev/null >broken
 mkdir start
 cp -a a locksrv home start

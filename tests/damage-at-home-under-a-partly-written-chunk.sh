@@ -12,10 +12,7 @@ new_parcel vm disk.img
 mount_at site_a vm m -o noci
 head -c 8192 /dev/urandom >blocks
 dd if=blocks of=m/disk.img bs=4096 seek=66 conv=notrunc,fsync status=none # in chunk 2
-pid=$(daemon_pid m)
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m
 
 # Chunk 2 is the object without which its bytes cannot be exported.
 find "$home/chunks" -type f -size +100k >objects

@@ -35,9 +35,7 @@ for i in 101 200 41; do
 done
 cp block m/new
 sync m/new
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m "$pid"
 at=$((from + 2000))
 printf '\377' | dd of="$log" bs=1 seek="$at" conv=notrunc status=none
 printf '\125' | dd of="$log" bs=1 seek="$((at + 1))" conv=notrunc status=none

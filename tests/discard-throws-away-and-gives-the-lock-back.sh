@@ -36,9 +36,7 @@ mount_at site_a vm m
 pid=$(daemon_pid m)
 cp new m/new
 sync m/new
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m "$pid"
 fails 1 site_a isr discard vm
 says 'in 1 file (new 39[0-9] KiB'
 site_a isr discard --yes vm >out

@@ -38,10 +38,7 @@ mv home.away home
 # It all works again, and check-in does.
 cp two m/five
 sync m/five || fail "fsync still fails: $(messages a)"
-pid=$(daemon_pid m)
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m
 mount_at site_a vm m
 for name in one two three; do
     same "$name" "m/$name"

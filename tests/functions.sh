@@ -172,6 +172,15 @@ wait_gone() {
     timeout 120 tail --pid="$1" -s 0.1 -f /dev/null || fail "process $1 does not end"
 }
 
+# kill_daemon DIR [PID]: as a crash; what served the mount there has ended, and the mount is gone. With
+# PID, which was asked for before, nothing comes between the last write and the kill.
+kill_daemon() {
+    kill_pid=${2:-$(daemon_pid "$1")}
+    kill -s KILL "$kill_pid"
+    wait_gone "$kill_pid"
+    unmount_lazily "$1"
+}
+
 # wait_removed FILE: until it has no name any more; tail ends when it has nothing left to follow.
 wait_removed() {
     [ -e "$1" ] || return 0

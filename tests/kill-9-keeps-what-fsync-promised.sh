@@ -20,9 +20,7 @@ sync m/first
 mv m/first m/renamed
 sync m/renamed
 dd if=two of=m/disk.img bs=100000 seek=20 conv=notrunc,fsync status=none
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m "$pid"
 
 [ -n "$(holder vm)" ] || fail 'the lock was lost'
 fails 3 site_b isrfs vm n
@@ -35,9 +33,7 @@ same one m/renamed
 pid=$(daemon_pid m)
 cp two m/second
 sync m/second
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m "$pid"
 site_a isr ci --yes vm
 [ -z "$(holder vm)" ] || fail 'the lock is still held'
 mount_at site_b vm n

@@ -27,9 +27,7 @@ for how in umount kill; do
     if [ "$how" = umount ]; then
         umount_at site_a m
     else
-        kill -s KILL "$daemon"
-        wait_gone "$daemon"
-        unmount_lazily m
+        kill_daemon m "$daemon"
     fi
     give_back
     fails 3 site_a isr ci --yes vm
@@ -48,10 +46,7 @@ grep -q 'given back without changes' out || fail "it is not said: $(cat out)"
 mount_at site_a vm m
 cp work.img m/
 site_a isr checkpoint vm >/dev/null
-daemon=$(daemon_pid m)
-kill -s KILL "$daemon"
-wait_gone "$daemon"
-unmount_lazily m
+kill_daemon m
 give_back
 site_a isr ci --yes vm >out 2>&1 || fail "it is not seen that it has ended: $(cat out)"
 [ -z "$(find "$tmp"/a/parcels/*/vm -name 'log*')" ] || fail 'something is left'

@@ -28,10 +28,7 @@ stored=$(du -sk home/chunks | cut -f 1)
 same one m/one
 cp two m/four
 sync m/four
-pid=$(daemon_pid m)
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m
 mount_at site_a vm m
 for name in one two three; do
     same "$name" "m/$name"

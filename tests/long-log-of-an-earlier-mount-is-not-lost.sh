@@ -16,10 +16,7 @@ echo 'LOG_SIZE:=67108864' >>"$tmp/a/isr.conf"
 first=$(find "$tmp/a/parcels" -path '*/log/0000000000000001')
 mount_at site_a vm m -o noci
 wait_removed "$first"
-pid=$(daemon_pid m)
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m
 mount_at site_a vm m
 same one m/one
 same disk.img m/two

@@ -17,10 +17,7 @@ while [ "$i" -lt 300 ]; do
     done
     sync -d m/disk.img
     if [ $((i % 100)) -eq 0 ]; then
-        pid=$(daemon_pid m)
-        kill -s KILL "$pid"
-        wait_gone "$pid"
-        unmount_lazily m
+        kill_daemon m
         mount_at site_a vm m
         same expected m/disk.img
     fi

@@ -67,10 +67,8 @@ fails 4 site_b isr export vm@3 mem.img out2
 # A crash: the disk as it was fsynced, the memory as it was when nothing ran.
 dd if=disk2 of=m/disk.img bs=4096 count=20 conv=notrunc,fsync status=none
 dd if=disk2 of=disk.img bs=4096 count=20 conv=notrunc status=none
-kill -s KILL "$pid"
-wait_gone "$pid"
+kill_daemon m "$pid"
 stop_machine
-unmount_lazily m
 mount_at site_a vm m
 same disk.img m/disk.img
 same_memory m/mem.img first

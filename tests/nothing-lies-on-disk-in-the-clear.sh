@@ -31,9 +31,7 @@ look mounted
 pid=$(daemon_pid m)
 grep -qF "$marker" "/proc/$pid/cmdline" "/proc/$pid/environ" && fail 'plaintext in arguments'
 lines 20000 >m/unsynced
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m "$pid"
 look killed
 site_a isr ci --yes vm
 look 'checked in'

@@ -6,12 +6,6 @@
 requires_fuse
 
 line='vm: the last mount ended without a commit; [0-9]* changes in 2 files (.* [kM]B) up to [0-9:]* were recovered from the site log'
-crash() {
-    pid=$(daemon_pid m)
-    kill -s KILL "$pid"
-    wait_gone "$pid"
-    unmount_lazily m
-}
 
 random_file disk.img 3000000
 random_file new 300000
@@ -21,7 +15,7 @@ site_a isrfs vm m 2>said
 cp new m/new
 dd if=new of=m/disk.img bs=4096 count=3 conv=notrunc,fsync status=none
 sync m/new
-crash
+kill_daemon m
 site_a isr status vm >status
 grep -q 'the last mount ended without a commit, last written at 20' status ||
     fail "the status is: $(cat status)"
@@ -37,7 +31,7 @@ site_a isr status | grep -q 'recovered after a mount that ended without a commit
     fail 'the status does not say what was recovered'
 
 # Once more, without having been committed since: it is found again, by `isr ci`.
-crash
+kill_daemon m
 site_a isr ci --yes vm 2>said >out
 in_one_line "^isr ci: $line"
 site_a isr mount vm m 2>said

@@ -32,10 +32,7 @@ fails 3 site_a isr rollback vm 1
 in_one_line 'in use' 'mounted'
 printf 'three\n' >m/three
 sync m/three
-pid=$(daemon_pid m)
-kill -s KILL "$pid"
-wait_gone "$pid"
-fusermount3 -uz m
+kill_daemon m
 fails 1 site_a isr rollback vm 1
 in_one_line 'not checked in' 'isr ci vm'
 [ "$(version_of vm)" -eq 2 ] || fail 'a refused rollback has published'

@@ -50,9 +50,7 @@ wait_for_line "$messages" 'a part of it that needs the home'
 change 2
 fails 6 site_a isr checkpoint vm
 change 3
-kill -s KILL "$pid"
-wait_gone "$pid"
-unmount_lazily m
+kill_daemon m "$pid"
 printf 't\n' >&4
 home_says t
 mount_at site_a vm m

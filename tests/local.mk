@@ -89,7 +89,7 @@ AM_TESTS_ENVIRONMENT = \
 	ISR_LIBEXEC='$(abs_top_builddir)/libexec'; export ISR_LIBEXEC; \
 	CC='$(CC)'; export CC;
 
-EXTRA_DIST += $(SHELL_TESTS) tests/functions.sh tests/home-functions.sh tests/README
+EXTRA_DIST += $(SHELL_TESTS) tests/functions.sh tests/home-functions.sh tests/README tests/random.h
 
 include tests/sanitizers.mk
 

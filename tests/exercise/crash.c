@@ -13,6 +13,7 @@
 
 #include "isrfs/base/io.h"
 #include "tests/exercise/target.h"
+#include "tests/random.h"
 
 #define STATE_MAX 256
 #define BASE_NAME 4096
@@ -121,9 +122,9 @@ static int work(struct target *t, struct shadow *s, struct state *state, struct 
 static int run(const struct crash_config *config, struct target *t, struct shadow *s)
 {
     uint64_t random = op_random_seed(config->seed ^ UINT64_C(0x6b696c6c));
-    struct killer killer = {.pid = config->pid, .wait_ns = (long)(op_random(&random) % 5000000)};
+    struct killer killer = {.pid = config->pid, .wait_ns = (long)(test_random(&random) % 5000000)};
     struct state state = {.seed = config->seed, .max = config->max};
-    uint64_t at = 1 + op_random(&random) % (config->ops / 4);
+    uint64_t at = 1 + test_random(&random) % (config->ops / 4);
     sem_init(&killer.begin, 0, 0);
     int r = -pthread_create(&killer.thread, NULL, kill_later, &killer);
     if (r < 0)

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tests/random.h"
+
 #define BLOCK 4096u
 #define CHUNK (128u << 10)
 
@@ -19,18 +21,9 @@ uint64_t op_random_seed(uint64_t seed)
     return (z ^ z >> 31) | 1;
 }
 
-/* xorshift64* (Vigna 2016) */
-uint64_t op_random(uint64_t *random)
-{
-    *random ^= *random >> 12;
-    *random ^= *random << 25;
-    *random ^= *random >> 27;
-    return *random * UINT64_C(2685821657736338717);
-}
-
 static uint64_t below(uint64_t *random, uint64_t limit)
 {
-    return limit ? (op_random(random) >> 8) % limit : 0;
+    return limit ? (test_random(random) >> 8) % limit : 0;
 }
 
 static enum op_kind make_kind(uint64_t *random, op_weights weights)

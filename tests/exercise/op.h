@@ -41,7 +41,6 @@ typedef const unsigned op_weights[OP_KINDS];
 #define OP_SIZE_MAX (192u << 10)
 
 uint64_t op_random_seed(uint64_t seed);
-uint64_t op_random(uint64_t *random);
 
 /* The next one, for a file of FILE_SIZE bytes that may grow to MAX. */
 struct op op_next(uint64_t *random, op_weights weights, uint64_t number, uint64_t file_size,

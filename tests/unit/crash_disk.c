@@ -19,6 +19,7 @@
 
 #include "isrfs/base/cleanup.h"
 #include "isrfs/base/io.h"
+#include "tests/random.h"
 
 #define SECTOR 512u
 #define BLOCK  4096u
@@ -69,17 +70,9 @@ static void *must(void *p)
     abort();
 }
 
-uint64_t crash_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * UINT64_C(2685821657736338717);
-}
-
 static bool coin(struct crash_disk *d)
 {
-    return crash_random(&d->random) >> 63;
+    return test_random(&d->random) >> 63;
 }
 
 /* --- what was flushed --- */
@@ -335,7 +328,7 @@ struct crash_disk *crash_disk_new(const struct crash_trace *t, const struct cras
     find_flushes(d);
     for (size_t i = 0; i < plan->prefix; i++)
         d->pending += is_change(&t->ops[i]) && !is_durable(d, i);
-    d->cut = d->pending ? crash_random(&d->random) % d->pending : 0;
+    d->cut = d->pending ? test_random(&d->random) % d->pending : 0;
     do_all(d);
     choose_sizes(d);
     return d;

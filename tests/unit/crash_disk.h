@@ -62,9 +62,6 @@ void crash_disk_restore(const struct crash_trace *t, const char *path);
 /* Does PATH hold just what D holds? */
 bool crash_disk_is(const struct crash_disk *d, const char *path);
 
-/* Numbers from a seed other than 0 (xorshift64*). */
-uint64_t crash_random(uint64_t *state);
-
 /* A number from the environment. */
 uint64_t crash_setting(const char *name, uint64_t fallback);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "isrfs/base/cleanup.h"
+#include "tests/random.h"
 #include "tests/unit/crash_disk.h"
 
 const char *const crash_model_names[CRASH_MODEL_FILES] = {"disk.img", "mem.vmss", "mem.vmss.used",
@@ -19,13 +20,13 @@ struct crash_step crash_model_step(uint64_t *random)
     static const uint64_t sizes[] = {
         1, 512, 4096, 4096, 20000, CHUNK_SIZE_DEFAULT, 2 * CHUNK_SIZE_DEFAULT};
     struct crash_step s = {
-        .kind = kinds[crash_random(random) % (sizeof kinds / sizeof *kinds)],
-        .name = (unsigned)(crash_random(random) % CRASH_MODEL_FILES),
-        .other = (unsigned)(crash_random(random) % CRASH_MODEL_FILES),
-        .size = sizes[crash_random(random) % (sizeof sizes / sizeof *sizes)],
-        .byte = (uint8_t)(crash_random(random) | 1),
+        .kind = kinds[test_random(random) % (sizeof kinds / sizeof *kinds)],
+        .name = (unsigned)(test_random(random) % CRASH_MODEL_FILES),
+        .other = (unsigned)(test_random(random) % CRASH_MODEL_FILES),
+        .size = sizes[test_random(random) % (sizeof sizes / sizeof *sizes)],
+        .byte = (uint8_t)(test_random(random) | 1),
     };
-    s.offset = crash_random(random) % (CRASH_MODEL_SIZE - s.size);
+    s.offset = test_random(random) % (CRASH_MODEL_SIZE - s.size);
     return s;
 }
 
@@ -42,7 +43,7 @@ static void fill(uint8_t *data, uint64_t size, uint8_t byte)
 {
     uint64_t random = byte;
     for (uint64_t i = 0; i < size; i++)
-        data[i] = (uint8_t)(i % 8 == 0 ? crash_random(&random) >> 32 : data[i - 1] + byte);
+        data[i] = (uint8_t)(i % 8 == 0 ? test_random(&random) >> 32 : data[i - 1] + byte);
 }
 
 static void truncate_file(struct crash_model_file *f, uint64_t size)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/random.h"
+
 #define PIECE (3u * 4096u)
 
 static unsigned pieces_of(uint64_t word)
@@ -144,7 +146,7 @@ void model_names_begin(struct world *w, struct model_names *m)
 
 void model_names_step(struct world *w, struct model_names *m, uint64_t *random)
 {
-    uint64_t dice = world_random(random) >> 8, word = world_random(random) | 1;
+    uint64_t dice = test_random(random) >> 8, word = test_random(random) | 1;
     unsigned name = (unsigned)(dice % NAMES), other = (unsigned)(dice / NAMES % NAMES);
     uint64_t folder = folder_of(m, name);
     const char *text = text_of(name);

@@ -18,6 +18,7 @@
 #include "isrfs/store/faulty.h"
 #include "isrfs/store/folder.h"
 #include "isrfs/store/stack.h"
+#include "tests/random.h"
 
 #define TRIES 10000u
 
@@ -36,15 +37,6 @@ void __wrap_log_error(const char *format, ...)
 void __wrap_log_warning(const char *format, ...)
 {
     (void)format;
-}
-
-/* xorshift64* (Vigna 2016) */
-uint64_t world_random(uint64_t *random)
-{
-    *random ^= *random >> 12;
-    *random ^= *random << 25;
-    *random ^= *random >> 27;
-    return *random * UINT64_C(2685821657736338717);
 }
 
 /* Threads cannot fail a test of cmocka's: they say so here. */
@@ -88,7 +80,7 @@ static void open_log(struct world *w)
 static void open_stores(struct world *w)
 {
     struct faulty_config config = bad_disk;
-    config.seed = world_random(&w->seed);
+    config.seed = test_random(&w->seed);
     w->near = faulty_new(site_log_store(w->log), &config);
     struct store *const stores[] = {w->near, w->far};
     w->stack = stack_new(w->codec, &w->counters, stores, 2);
@@ -251,7 +243,7 @@ static void make_home(struct world *w)
     struct folder_config config = {.path = w->home_path, .codec = w->codec};
     assert_int_equal(folder_open(&config, &w->home), 0);
     struct faulty_config faults = bad_home;
-    faults.seed = world_random(&w->seed);
+    faults.seed = test_random(&w->seed);
     w->far = faulty_new(w->home, &faults);
     assert_non_null(w->far);
     CLEANUP_CATALOG struct catalog *empty = catalog_new();

@@ -35,8 +35,6 @@ struct world {
 /* Errors that were logged: they are expected by the thousand, and not shown. */
 extern atomic_uint world_errors_logged;
 
-uint64_t world_random(uint64_t *random);
-
 /* cmocka's, whose state is a struct world. */
 int world_setup(void **state);
 int world_teardown(void **state);

@@ -9,14 +9,14 @@
 
 #include <cmocka.h>
 
+#include "tests/random.h"
+
 uint8_t salvage_expected[SALVAGE_SIZE];
 
 static void fill(struct fixture *f, uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        f->random = f->random * 6364136223846793005u + 1442695040888963407u;
-        data[i] = (uint8_t)(f->random >> 56);
-    }
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)(test_random(&f->random) >> 56);
 }
 
 /* Writes random bytes; they are salvage_expected if KEPT. */

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "tests/random.h"
 #include "tests/unit/model_names.h"
 
 #define PIECE_MAX (2u * CHUNK)
@@ -36,7 +37,7 @@ struct worker {
 
 static uint64_t below(uint64_t *random, uint64_t limit)
 {
-    return (world_random(random) >> 8) % limit;
+    return (test_random(random) >> 8) % limit;
 }
 
 /* Users get EIO for both. */
@@ -94,7 +95,7 @@ static void note_change(struct world *w, unsigned file, uint64_t offset, const u
 static void do_write(struct worker *k, unsigned file, uint64_t offset, uint64_t size)
 {
     struct world *w = k->world;
-    uint64_t word = world_random(&k->random);
+    uint64_t word = test_random(&k->random);
     for (uint64_t i = 0; i < size; i++)
         k->data[i] = (uint8_t)(word >> (i % 8 * 8)) ^ (uint8_t)(i >> 8);
     struct model_claim claim;
@@ -190,11 +191,11 @@ static void *make_and_remove(void *arg)
 static void run_threads(struct world *w, struct model_names *names)
 {
     struct worker workers[THREADS] = {0};
-    struct namer namer = {.world = w, .names = names, .random = world_random(&w->seed)};
+    struct namer namer = {.world = w, .names = names, .random = test_random(&w->seed)};
     assert_int_equal(pthread_create(&namer.thread, NULL, make_and_remove, &namer), 0);
     for (unsigned i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){
-            .world = w, .random = world_random(&w->seed), .data = malloc(PIECE_MAX)};
+        workers[i] =
+            (struct worker){.world = w, .random = test_random(&w->seed), .data = malloc(PIECE_MAX)};
         assert_non_null(workers[i].data);
         assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
     }
@@ -239,7 +240,7 @@ static void make_files(struct world *w)
         parcel_forget(w->parcel, attr.file_id, 1);
         w->ids[i] = attr.file_id;
     }
-    struct worker k = {.world = w, .random = world_random(&w->seed), .data = malloc(PIECE_MAX)};
+    struct worker k = {.world = w, .random = test_random(&w->seed), .data = malloc(PIECE_MAX)};
     assert_non_null(k.data);
     for (unsigned i = 0; i < FILES; i++)
         for (uint64_t at = 0; at < FILE_MAX; at += CHUNK)

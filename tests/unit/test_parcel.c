@@ -10,20 +10,12 @@
 
 #include <cmocka.h>
 
+#include "tests/random.h"
 #include "tests/unit/parcel_fixture.h"
-
-/* xorshift64* (Vigna 2016) */
-static uint64_t next(struct fixture *f)
-{
-    f->random ^= f->random >> 12;
-    f->random ^= f->random << 25;
-    f->random ^= f->random >> 27;
-    return f->random * UINT64_C(2685821657736338717);
-}
 
 static uint64_t below(struct fixture *f, uint64_t limit)
 {
-    return next(f) % limit;
+    return test_random(&f->random) % limit;
 }
 
 #define SHADOW_MAX (20 * CHUNK)
@@ -59,7 +51,7 @@ static void step_write(struct fixture *f, uint64_t id, struct shadow *s)
     random_range(f, &offset, &size);
     if (offset > s->size)
         memset(s->data + s->size, 0, offset - s->size);
-    uint64_t seed = next(f);
+    uint64_t seed = test_random(&f->random);
     for (uint64_t i = 0; i < size; i++)
         s->data[offset + i] = (uint8_t)(seed >> (i % 56));
     assert_int_equal(parcel_write(f->parcel, id, s->data + offset, size, offset), size);
@@ -258,14 +250,13 @@ static void *work(void *arg)
     uint64_t random = w->number + 1;
     uint8_t last[64] = {0};
     for (int i = 0; i < 2000; i++) {
-        random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
-        uint64_t slot = random >> 58;
+        uint64_t dice = test_random(&random), slot = dice >> 58;
         uint64_t offset = (slot * 4 + w->number) * 4096;
-        if (random >> 20 & 1) {
-            memset(block, (int)(random >> 8), sizeof block);
+        if (dice >> 20 & 1) {
+            memset(block, (int)(dice >> 8), sizeof block);
             if (parcel_write(w->f->parcel, w->id, block, sizeof block, offset) != sizeof block)
                 return "a write failed";
-            last[slot] = (uint8_t)(random >> 8);
+            last[slot] = (uint8_t)(dice >> 8);
         } else {
             ssize_t n = parcel_read(w->f->parcel, w->id, back, sizeof back, offset);
             memset(block, last[slot], sizeof block);

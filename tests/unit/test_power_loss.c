@@ -17,6 +17,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel.h"
+#include "tests/random.h"
 #include "tests/unit/crash_disk.h"
 #include "tests/unit/crash_history.h"
 #include "tests/unit/crash_model.h"
@@ -162,11 +163,11 @@ static void run_workload(struct world *w)
 {
     make_log(w);
     for (int i = 0; i < STEPS; i++) {
-        uint64_t what = crash_random(&w->random) % 16;
+        uint64_t what = test_random(&w->random) % 16;
         if (crash_trace_is_killed()) {
             restart(w);
         } else if (what == 0) {
-            crash_trace_kill_after((long)(crash_random(&w->random) % 16));
+            crash_trace_kill_after((long)(test_random(&w->random) % 16));
         } else if (what < 6) {
             if (what == 5)
                 crash_trace_fail_flush();
@@ -265,9 +266,9 @@ static void crash_recovery(struct world *w, struct tally *y, const struct crash_
     struct crash_trace *t = record(w, open_and_commit);
     for (unsigned i = 0; i < 6 && t->count > t->initial; i++) {
         struct crash_plan plan = {
-            .prefix = t->initial + 1 + crash_random(&w->random) % (t->count - t->initial),
-            .choice = (enum crash_choice)(crash_random(&w->random) % CRASH_CHOICES),
-            .seed = crash_random(&w->random) | 1,
+            .prefix = t->initial + 1 + test_random(&w->random) % (t->count - t->initial),
+            .choice = (enum crash_choice)(test_random(&w->random) % CRASH_CHOICES),
+            .seed = test_random(&w->random) | 1,
         };
         struct crash_disk *d = crash_disk_new(t, &plan);
         crash_disk_write(d, w->parcel_path);
@@ -307,10 +308,10 @@ static struct tally crash_everywhere(struct world *w, enum crash_fault fault, un
             struct crash_plan plan = {.prefix = prefix,
                                       .choice = (enum crash_choice)c,
                                       .fault = fault,
-                                      .seed = crash_random(&w->random) | 1};
-            if (each && crash_random(&w->random) % each)
+                                      .seed = test_random(&w->random) | 1};
+            if (each && test_random(&w->random) % each)
                 continue;
-            crash_once(w, &y, &plan, fault == CRASH_NO_FAULT && crash_random(&w->random) % 8 == 0);
+            crash_once(w, &y, &plan, fault == CRASH_NO_FAULT && test_random(&w->random) % 8 == 0);
         }
     return y;
 }

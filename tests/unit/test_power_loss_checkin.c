@@ -30,6 +30,7 @@
 #include "isrfs/sync/recover.h"
 #include "isrfs/sync/verify.h"
 #include "lockclient/lockclient.h"
+#include "tests/random.h"
 #include "tests/unit/crash_disk.h"
 #include "tests/unit/crash_history.h"
 #include "tests/unit/crash_model.h"
@@ -164,7 +165,7 @@ static void keep(struct world *w, int r)
 static void work(struct world *w, int steps)
 {
     for (int i = 0; i < steps && !crash_trace_is_killed(); i++) {
-        if (crash_random(&w->random) % 4 == 0) {
+        if (test_random(&w->random) % 4 == 0) {
             keep(w, committer_sync(w->committer, false));
             continue;
         }
@@ -228,7 +229,7 @@ static void live(struct world *w)
         work(w, 8);
         restart(w);
         mount_parcel(w);
-        crash_trace_kill_after((long)(crash_random(&w->random) % 60));
+        crash_trace_kill_after((long)(test_random(&w->random) % 60));
         work(w, 8);
         bring_home(w, true);
         restart(w);
@@ -331,10 +332,10 @@ static struct crash_plan make_plan(struct world *w, const struct crash_trace *t,
 {
     static const char *const which[] = {NULL, "site", "home", NULL};
     return (struct crash_plan){
-        .prefix = first + crash_random(&w->random) % (t->count + 1 - first),
-        .choice = (enum crash_choice)(crash_random(&w->random) % CRASH_CHOICES),
-        .only = which[crash_random(&w->random) % 4],
-        .seed = crash_random(&w->random) | 1,
+        .prefix = first + test_random(&w->random) % (t->count + 1 - first),
+        .choice = (enum crash_choice)(test_random(&w->random) % CRASH_CHOICES),
+        .only = which[test_random(&w->random) % 4],
+        .seed = test_random(&w->random) | 1,
     };
 }
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "tests/random.h"
 #include "tests/unit/parcel_fixture.h"
 
 enum { CHUNKS = 24, SIZE = CHUNKS * CHUNK }; /* three times what memory may hold */
@@ -160,12 +161,6 @@ static void a_name_makes_it_and_no_other_name_unmakes_it(void **state)
     }
 }
 
-static uint64_t next(struct fixture *f)
-{
-    f->random = f->random * 6364136223846793005u + 1442695040888963407u;
-    return f->random >> 33;
-}
-
 /* Against a copy in memory, and one of what was kept last. */
 static void whatever_is_done_to_it_reads_back(void **state)
 {
@@ -176,8 +171,9 @@ static void whatever_is_done_to_it_reads_back(void **state)
     assert_int_equal(parcel_truncate(f->parcel, memory, SIZE), 0);
     fixture_stop(f);
     for (int i = 0; i < 1500; i++) {
-        uint64_t at = next(f) % (SIZE / 4096) * 4096, what = next(f) % 100;
-        size_t size = (size_t)(1 + next(f) % 40) * 4096;
+        uint64_t at = test_random(&f->random) % (SIZE / 4096) * 4096,
+                 what = test_random(&f->random) % 100;
+        size_t size = (size_t)(1 + test_random(&f->random) % 40) * 4096;
         if (at + size > SIZE)
             size = SIZE - at;
         if (what < 70) {

@@ -4,7 +4,8 @@ check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/tes
 UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
 	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile
 
-parcel_fixture = tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h \
+log_fixture = tests/unit/log_fixture.c tests/unit/log_fixture.h
+parcel_fixture = $(log_fixture) tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h \
 	tests/unit/memory_store.c tests/unit/memory_store.h
 parcel_test_libs = libparcel.a libkeyring.a libstore.a libcodec.a libbase.a $(JANSSON_LIBS) \
 	$(ZSTD_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
@@ -26,7 +27,9 @@ tests_unit_test_volatile_LDADD = $(parcel_test_libs)
 # The disk is made to fail, and the process to die, where the log asks it to write.
 check_PROGRAMS += tests/unit/test_crash
 UNIT_TESTS += tests/unit/test_crash
-tests_unit_test_crash_SOURCES = tests/unit/test_crash.c
+crash_parcel = tests/unit/crash_parcel.c tests/unit/crash_parcel.h $(log_fixture)
+tests_unit_test_crash_SOURCES = tests/unit/test_crash.c $(crash_parcel) \
+	tests/unit/crash_model.c tests/unit/crash_model.h
 tests_unit_test_crash_LDADD = $(parcel_test_libs)
 tests_unit_test_crash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_pwrite -Wl,--wrap=io_fsync \
 	-Wl,--wrap=io_fdatasync -Wl,--wrap=io_fsync_dir -Wl,--wrap=io_allocate -Wl,--wrap=io_mkdir \
@@ -35,7 +38,7 @@ tests_unit_test_crash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_pwrite -Wl,--wrap=io
 # Threads, and a home that fails.
 check_PROGRAMS += tests/unit/test_model
 UNIT_TESTS += tests/unit/test_model
-tests_unit_test_model_SOURCES = tests/unit/test_model.c \
+tests_unit_test_model_SOURCES = tests/unit/test_model.c $(log_fixture) \
 	tests/unit/model_file.c tests/unit/model_file.h \
 	tests/unit/model_names.c tests/unit/model_names.h \
 	tests/unit/model_world.c tests/unit/model_world.h

@@ -16,15 +16,13 @@
 #include <cmocka.h>
 
 #include "isrfs/base/io.h"
-#include "isrfs/base/secret.h"
-#include "isrfs/parcel/parcel.h"
+#include "tests/random.h"
+#include "tests/unit/crash_model.h"
+#include "tests/unit/crash_parcel.h"
 
 #define STEPS 160
-#define SIZE  (6 * CHUNK_SIZE_DEFAULT)
-#define NAMES 4
 
-/* --- the disk that fails
- * ---------------------------------------------------------------------------- */
+/* --- the disk that fails --- */
 
 enum fault_kind { FAULT_NONE, FAULT_KILL, FAULT_ERROR };
 
@@ -73,218 +71,45 @@ WRAP(io_rename, (int from_dirfd, const char *from, int to_dirfd, const char *to)
      (from_dirfd, from, to_dirfd, to))
 WRAP(io_unlink, (int dirfd, const char *path), (dirfd, path))
 
-/* --- the workload, on a parcel and on a model
- * -------------------------------------------------------- */
-
-struct model_file {
-    bool there;
-    uint64_t size;
-    uint8_t data[SIZE];
-};
-
-/* Files by name: a rename moves the contents. */
-struct model {
-    struct model_file files[NAMES];
-};
+/* --- the workload --- */
 
 struct step {
-    unsigned kind, name, other;
-    uint64_t offset, size;
-    uint8_t byte;
+    enum { STEP_DO, STEP_KEEP, STEP_COMMIT } kind;
+    struct crash_step what;
 };
-
-enum { STEP_WRITE, STEP_ZERO, STEP_TRUNCATE, STEP_RENAME, STEP_UNLINK, STEP_KEEP, STEP_COMMIT };
-
-static const char *const names[NAMES] = {"disk.img", "mem.vmss", "mem.vmss.used", "nvram"};
-
-static uint64_t next(uint64_t *random)
-{
-    *random ^= *random >> 12;
-    *random ^= *random << 25;
-    *random ^= *random >> 27;
-    return *random * UINT64_C(2685821657736338717);
-}
-
-static struct step make_step(uint64_t *random)
-{
-    static const unsigned kinds[] = {
-        STEP_WRITE,  STEP_WRITE, STEP_WRITE,    STEP_WRITE, STEP_WRITE,  STEP_ZERO, STEP_RENAME,
-        STEP_UNLINK, STEP_KEEP,  STEP_TRUNCATE, STEP_KEEP,  STEP_COMMIT, STEP_KEEP, STEP_WRITE};
-    static const uint64_t sizes[] = {
-        1, 512, 4096, 20000, CHUNK_SIZE_DEFAULT, 2 * CHUNK_SIZE_DEFAULT};
-    struct step s = {
-        .kind = kinds[next(random) % (sizeof kinds / sizeof *kinds)],
-        .name = (unsigned)(next(random) % NAMES),
-        .other = (unsigned)(next(random) % NAMES),
-        .size = sizes[next(random) % 6],
-        .byte = (uint8_t)(next(random) | 1),
-    };
-    s.offset = next(random) % (SIZE - s.size);
-    return s;
-}
-
-static void extend(struct model_file *f, uint64_t size)
-{
-    if (size <= f->size)
-        return;
-    memset(f->data + f->size, 0, size - f->size);
-    f->size = size;
-}
-
-static void model_do(struct model *m, const struct step *s)
-{
-    struct model_file *f = &m->files[s->name];
-    switch (s->kind) {
-    case STEP_WRITE:
-        if (!f->there)
-            f->size = 0;
-        f->there = true;
-        extend(f, s->offset + s->size);
-        memset(f->data + s->offset, s->byte, s->size);
-        break;
-    case STEP_ZERO:
-        if (f->there && s->offset < f->size)
-            memset(f->data + s->offset, 0,
-                   s->size < f->size - s->offset ? s->size : f->size - s->offset);
-        break;
-    case STEP_TRUNCATE:
-        if (!f->there)
-            break;
-        extend(f, s->offset);
-        f->size = s->offset;
-        break;
-    case STEP_RENAME:
-        if (!f->there || s->other == s->name)
-            break;
-        m->files[s->other] = *f;
-        f->there = false;
-        break;
-    case STEP_UNLINK:
-        f->there = false;
-        break;
-    default:
-        break;
-    }
-}
-
-static uint64_t model_digest(const struct model *m)
-{
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-    for (unsigned i = 0; i < NAMES; i++) {
-        const struct model_file *f = &m->files[i];
-        uint64_t size = f->there ? f->size + 1 : 0;
-        h = (h ^ size) * 1099511628211u;
-        for (uint64_t k = 0; f->there && k < f->size; k++)
-            h = (h ^ f->data[k]) * 1099511628211u;
-    }
-    return h;
-}
 
 struct world {
     char path[64];
-    int dirfd;
-    struct codec *codec;
-    struct object_secret secret;
-    struct site_log *log;
-    struct parcel *parcel;
+    struct crash_parcel p;
+    struct crash_model *found;
     long *acknowledged; /* shared with the child: steps whose durability was acknowledged */
     uint64_t digests[STEPS + 1];
     struct step steps[STEPS];
 };
 
-static int open_parcel(struct world *w)
+static struct step make_step(uint64_t *random)
 {
-    uint8_t session[32] = {9};
-    struct site_log_config log_config = {.dirfd = w->dirfd,
-                                         .folder = "log",
-                                         .session_key = session,
-                                         .identity = "uuid nonce",
-                                         .codec = w->codec};
-    int r = site_log_open(&log_config, &w->log, NULL);
-    if (r < 0)
-        return r;
-    struct site_root root;
-    r = site_log_newest_root(w->log, &root);
-    struct parcel_config config = {.codec = w->codec,
-                                   .store = site_log_store(w->log),
-                                   .log = w->log,
-                                   .secret = &w->secret,
-                                   .cache_bytes = 4 << 20,
-                                   .dirty_bytes = 4 * CHUNK_SIZE_DEFAULT};
-    return r < 0 ? r : parcel_open(&config, &root.current, &w->parcel);
+    uint64_t dice = test_random(random) % 14;
+    if (dice < 4)
+        return (struct step){.kind = dice == 0 ? STEP_COMMIT : STEP_KEEP};
+    return (struct step){.kind = STEP_DO, .what = crash_model_step(random)};
 }
 
-static void close_parcel(struct world *w)
-{
-    parcel_close(w->parcel);
-    site_log_close(w->log);
-    w->parcel = NULL;
-    w->log = NULL;
-}
-
-static int keep(struct world *w)
-{
-    int r = parcel_journal(w->parcel, false);
-    return r < 0 ? r : site_log_flush(w->log);
-}
-
+/* Every other commit waits for nothing, and so leaves something over where nodes are not loaded. */
 static int commit(struct world *w)
 {
-    struct site_root root = {.base_version = 1};
-    parcel_freeze(w->parcel);
-    /* every other one waits for nothing, and so leaves something over where nodes are not loaded */
-    int r = parcel_flush(w->parcel, site_log_last_batch(w->log) % 2, &root);
-    r = r < 0 ? r : site_log_put_root(w->log, &root);
-    if (r == 0)
-        parcel_committed(w->parcel);
-    parcel_thaw(w->parcel);
-    return r < 0 ? r : site_log_flush(w->log);
-}
-
-/* The file's id, made if MAKE; 0 if there is none; negative errno. */
-static int64_t file_id(struct world *w, const char *name, bool make)
-{
-    struct parcel_attr attr;
-    int r = parcel_find(w->parcel, name, &attr);
-    if (r == -ENOENT && make) {
-        r = parcel_create(w->parcel, CATALOG_ROOT, name, 0600, &attr);
-        if (r == 0)
-            parcel_forget(w->parcel, attr.file_id, 1);
-    }
-    return r == -ENOENT ? 0 : r < 0 ? r : (int64_t)attr.file_id;
+    return crash_parcel_commit(&w->p, site_log_last_batch(w->p.log) % 2);
 }
 
 static int do_step(struct world *w, const struct step *s)
 {
-    if (s->kind == STEP_KEEP)
-        return keep(w);
-    if (s->kind == STEP_COMMIT)
-        return commit(w);
-    int64_t id = file_id(w, names[s->name], s->kind == STEP_WRITE);
-    if (id <= 0)
-        return (int)id;
-    uint8_t *data;
-    ssize_t n;
-    struct parcel_attr attr;
     switch (s->kind) {
-    case STEP_WRITE:
-        data = malloc(s->size);
-        memset(data, s->byte, s->size);
-        n = parcel_write(w->parcel, (uint64_t)id, data, s->size, s->offset);
-        free(data);
-        return n < 0 ? (int)n : 0;
-    case STEP_ZERO:
-        return parcel_zero(w->parcel, (uint64_t)id, s->offset, s->size, true);
-    case STEP_TRUNCATE:
-        return parcel_truncate(w->parcel, (uint64_t)id, s->offset);
-    case STEP_RENAME:
-        return s->other == s->name ? 0
-                                   : parcel_rename(w->parcel, CATALOG_ROOT, names[s->name],
-                                                   CATALOG_ROOT, names[s->other], false);
+    case STEP_KEEP:
+        return crash_parcel_keep(&w->p);
+    case STEP_COMMIT:
+        return commit(w);
     default:
-        return parcel_getattr(w->parcel, (uint64_t)id, &attr) < 0
-                   ? -EIO
-                   : parcel_unlink(w->parcel, CATALOG_ROOT, names[s->name]);
+        return crash_model_do_parcel(w->p.parcel, &s->what);
     }
 }
 
@@ -295,72 +120,38 @@ static void run_steps(struct world *w)
         int r = do_step(w, &w->steps[i]);
         if (r < 0 && do_step(w, &w->steps[i]) < 0)
             return;
-        if (w->steps[i].kind == STEP_KEEP || w->steps[i].kind == STEP_COMMIT)
+        if (w->steps[i].kind != STEP_DO)
             *w->acknowledged = i + 1;
     }
 }
 
-/* --- checking
- * ---------------------------------------------------------------------------------------- */
-
-static uint64_t parcel_digest(struct world *w)
-{
-    struct model *m = calloc(1, sizeof *m);
-    for (unsigned i = 0; i < NAMES; i++) {
-        struct parcel_attr attr;
-        if (parcel_find(w->parcel, names[i], &attr) < 0)
-            continue;
-        struct model_file *f = &m->files[i];
-        f->there = true;
-        f->size = attr.size;
-        assert_true(attr.size <= SIZE);
-        assert_int_equal(parcel_read(w->parcel, attr.file_id, f->data, SIZE, 0), attr.size);
-    }
-    uint64_t digest = model_digest(m);
-    free(m);
-    return digest;
-}
+/* --- checking --- */
 
 /* Is what is there now the state after some step that is not before the last acknowledged one? */
 static void check_promise(struct world *w, const char *what, long at)
 {
     fault.kind = FAULT_NONE;
-    int r = open_parcel(w);
+    int r = crash_parcel_open(&w->p, w->path, false);
     if (r < 0)
         fail_msg("%s %ld: the parcel cannot be opened: %s", what, at, strerror(-r));
-    uint64_t digest = parcel_digest(w);
+    uint64_t digest;
+    assert_true(crash_model_read(w->p.parcel, w->found, &digest));
     long step = STEPS;
     while (step >= *w->acknowledged && w->digests[step] != digest)
         step--;
     if (step < *w->acknowledged)
         fail_msg("%s %ld: the state is none since step %ld, which was durable", what, at,
                  *w->acknowledged);
-    close_parcel(w);
+    crash_parcel_close(&w->p);
 }
 
 static void reset(struct world *w)
 {
     fault.kind = FAULT_NONE;
-    io_remove_tree(w->dirfd, "log");
-    uint8_t session[32] = {9};
-    struct site_log_config log_config = {.dirfd = w->dirfd,
-                                         .folder = "log",
-                                         .session_key = session,
-                                         .identity = "uuid nonce",
-                                         .codec = w->codec};
-    assert_int_equal(site_log_open(&log_config, &w->log, NULL), 0);
-    struct catalog *empty = catalog_new();
-    empty->next_file_id = 2;
-    struct buffer object = {0};
-    struct site_root root = {.base_version = 1};
-    assert_int_equal(catalog_encode(w->codec, &w->secret, empty, &object, &root.current), 0);
-    assert_int_equal(store_put(site_log_store(w->log), &root.current.id, object.data, object.size),
-                     0);
-    assert_int_equal(site_log_put_root(w->log, &root), 0);
-    assert_int_equal(site_log_flush(w->log), 0);
-    buffer_free(&object);
-    catalog_free(empty);
-    site_log_close(w->log);
+    io_remove_tree(AT_FDCWD, w->path);
+    assert_int_equal(mkdir(w->path, 0700), 0);
+    assert_int_equal(crash_parcel_open(&w->p, w->path, true), 0);
+    crash_parcel_close(&w->p);
     *w->acknowledged = 0;
 }
 
@@ -387,17 +178,17 @@ static bool dies_at(struct world *w, long at, void (*fn)(struct world *w))
 
 static void open_and_run(struct world *w)
 {
-    if (open_parcel(w) < 0)
+    if (crash_parcel_open(&w->p, w->path, false) < 0)
         _exit(1);
     run_steps(w);
-    close_parcel(w);
+    crash_parcel_close(&w->p);
 }
 
 static void open_and_commit(struct world *w)
 {
-    if (open_parcel(w) < 0 || commit(w) < 0)
+    if (crash_parcel_open(&w->p, w->path, false) < 0 || commit(w) < 0)
         _exit(1);
-    close_parcel(w);
+    crash_parcel_close(&w->p);
 }
 
 static int setup(void **state)
@@ -405,23 +196,21 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
     strcpy(w->path, "/tmp/test_crash.XXXXXX");
     assert_non_null(mkdtemp(w->path));
-    w->dirfd = open(w->path, O_RDONLY | O_DIRECTORY);
-    struct codec_settings settings = {.method = CODEC_ZSTD};
-    w->codec = codec_new(&settings);
-    w->secret.bytes[0] = 3;
+    crash_parcel_init(&w->p);
+    w->found = calloc(1, sizeof *w->found);
     w->acknowledged =
         mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     uint64_t random = 20041101;
     print_message("seed %llu\n", (unsigned long long)random);
-    struct model *m = calloc(1, sizeof *m);
-    w->digests[0] = model_digest(m);
+    struct crash_model *m = calloc(1, sizeof *m);
+    w->digests[0] = crash_model_digest(m);
     for (long i = 0; i < STEPS; i++) {
         w->steps[i] = make_step(&random);
-        model_do(m, &w->steps[i]);
-        w->digests[i + 1] = model_digest(m);
+        if (w->steps[i].kind == STEP_DO)
+            crash_model_do(m, &w->steps[i].what);
+        w->digests[i + 1] = crash_model_digest(m);
     }
     free(m);
-    catalog_init_json();
     *state = w;
     return 0;
 }
@@ -430,9 +219,9 @@ static int teardown(void **state)
 {
     struct world *w = *state;
     fault.kind = FAULT_NONE;
-    close(w->dirfd);
+    crash_parcel_free(&w->p);
     io_remove_tree(AT_FDCWD, w->path);
-    codec_free(w->codec);
+    free(w->found);
     munmap(w->acknowledged, sizeof(long));
     free(w);
     return 0;
@@ -473,7 +262,7 @@ static void fail_everywhere(struct world *w, int error, long times)
     for (long at = 1; at <= total; at++) {
         reset(w);
         fault.kind = FAULT_NONE;
-        if (open_parcel(w) < 0)
+        if (crash_parcel_open(&w->p, w->path, false) < 0)
             fail_msg("cannot open");
         fault.kind = FAULT_ERROR;
         fault.error = error;
@@ -485,7 +274,7 @@ static void fail_everywhere(struct world *w, int error, long times)
             fail_msg("one failure at operation %ld ends the work at step %ld", at,
                      *w->acknowledged);
         total = fault.done > total ? fault.done : total;
-        close_parcel(w);
+        crash_parcel_close(&w->p);
         check_promise(w, strerror(-error), at);
     }
 }

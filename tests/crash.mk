@@ -11,8 +11,9 @@ crash_simulator = \
 	tests/unit/crash_trace.c tests/unit/crash_trace.h tests/unit/crash_trace_internal.h \
 	tests/unit/crash_disk.c tests/unit/crash_disk.h \
 	tests/unit/crash_history.c tests/unit/crash_history.h \
+	tests/unit/crash_run.c tests/unit/crash_run.h \
 	tests/unit/crash_model.c tests/unit/crash_model.h
-tests_unit_test_power_loss_SOURCES = tests/unit/test_power_loss.c $(crash_simulator)
+tests_unit_test_power_loss_SOURCES = tests/unit/test_power_loss.c $(crash_simulator) $(crash_parcel)
 tests_unit_test_power_loss_LDADD = $(parcel_test_libs)
 tests_unit_test_power_loss_LDFLAGS = $(AM_LDFLAGS) $(CRASH_TRACE_WRAPS)
 

@@ -21,7 +21,6 @@
 #include <cmocka.h>
 
 #include "isrfs/base/io.h"
-#include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/store/remote.h"
 #include "isrfs/sync/checkin.h"
@@ -31,9 +30,7 @@
 #include "isrfs/sync/verify.h"
 #include "lockclient/lockclient.h"
 #include "tests/random.h"
-#include "tests/unit/crash_disk.h"
-#include "tests/unit/crash_history.h"
-#include "tests/unit/crash_model.h"
+#include "tests/unit/crash_run.h"
 
 /* What the lock server had said when it was left; the history's event is the number of one. */
 struct answer {
@@ -43,20 +40,16 @@ struct answer {
 };
 
 struct world {
-    char path[64], machines[96], server[96], source_path[96];
+    struct crash_run run;
+    char machines[96], server[96], source_path[96];
     struct source source;
     struct site *site;
     struct checkout *checkout;
     struct parcel *parcel;
     struct committer *committer;
-    struct crash_model *model, *found;
-    struct crash_history history;
     struct answer *answers;
     long answer_count;
-    struct crash_trace *trace;
-    uint64_t seed, random;
-    bool full, recording;
-    char why[LOG_MESSAGE_SIZE];
+    bool recording;
 };
 
 static struct world *world; /* for the calls that the linker brings here */
@@ -67,7 +60,7 @@ static void note_answer(struct world *w, uint64_t versions, bool held)
     w->answers = reallocarray(w->answers, (size_t)w->answer_count + 1, sizeof *w->answers);
     assert_non_null(w->answers);
     w->answers[w->answer_count] = (struct answer){crash_trace_read(w->server), versions, held};
-    crash_history_event(&w->history, w->answer_count++);
+    crash_history_event(&w->run.history, w->answer_count++);
 }
 /* A process that was killed says nothing to the server. */
 #define ASK(name, params, args, new_versions, new_held)                                            \
@@ -89,15 +82,15 @@ ASK(create,
 ASK(acquire,
     (struct lockclient * lc, const char *parcel, const char *nonce, struct lockclient_lock **ret,
      struct lockclient_holder *ret_holder, struct lockclient_error *error),
-    (lc, parcel, nonce, ret, ret_holder, error), world->answers[world->history.now.event].versions,
-    true)
+    (lc, parcel, nonce, ret, ret_holder, error),
+    world->answers[world->run.history.now.event].versions, true)
 ASK(publish,
     (struct lockclient * lc, const char *parcel, const char *nonce,
      const struct lockclient_publish *p, struct lockclient_error *error),
     (lc, parcel, nonce, p, error), p->base + 1, !p->release)
 ASK(release,
     (struct lockclient * lc, const char *parcel, const char *nonce, struct lockclient_error *error),
-    (lc, parcel, nonce, error), world->answers[world->history.now.event].versions, false)
+    (lc, parcel, nonce, error), world->answers[world->run.history.now.event].versions, false)
 
 /* --- what the site does --- */
 
@@ -147,32 +140,24 @@ static void mount_parcel(struct world *w)
     must(checkout_parcel(w->checkout, 4 << 20, &w->parcel, &failure), &failure);
     w->committer = committer_new(w->checkout, w->parcel);
     assert_non_null(w->committer);
-    uint64_t digest;
-    assert_true(crash_model_read(w->parcel, w->found, &digest));
-    long m = crash_history_find(&w->history, &w->history.now, digest, false);
-    assert_true(m >= 0);
-    *w->model = *w->found;
-    crash_history_go_back(&w->history, m);
+    crash_run_go_on(&w->run, w->parcel);
 }
 
 static void keep(struct world *w, int r)
 {
     must(r, NULL);
     if (r == 0)
-        crash_history_acknowledge(&w->history);
+        crash_history_acknowledge(&w->run.history);
 }
 
 static void work(struct world *w, int steps)
 {
     for (int i = 0; i < steps && !crash_trace_is_killed(); i++) {
-        if (test_random(&w->random) % 4 == 0) {
+        if (test_random(&w->run.random) % 4 == 0) {
             keep(w, committer_sync(w->committer, false));
             continue;
         }
-        struct crash_step s = crash_model_step(&w->random);
-        crash_model_do(w->model, &s);
-        crash_history_begin(&w->history, crash_model_digest(w->model));
-        must(crash_model_do_parcel(w->parcel, &s), NULL);
+        must(crash_run_step(&w->run, w->parcel), NULL);
     }
 }
 
@@ -221,15 +206,15 @@ static void live(struct world *w)
         must(import(w, &failure), &failure);
         restart(w);
     }
-    crash_history_acknowledge(&w->history);
-    for (int round = 0; round < (w->full ? 6 : 3); round++) {
+    crash_history_acknowledge(&w->run.history);
+    for (int round = 0; round < (w->run.full ? 6 : 3); round++) {
         mount_parcel(w);
         work(w, 8);
         bring_home(w, false);
         work(w, 8);
         restart(w);
         mount_parcel(w);
-        crash_trace_kill_after((long)(test_random(&w->random) % 60));
+        crash_trace_kill_after((long)(test_random(&w->run.random) % 60));
         work(w, 8);
         bring_home(w, true);
         restart(w);
@@ -253,11 +238,6 @@ static struct crash_trace *record(struct world *w, void (*fn)(struct world *w))
 }
 
 /* --- checking --- */
-static bool wrong(struct world *w, const char *what, const char *why)
-{
-    snprintf(w->why, sizeof w->why, "%.64s: %.1000s", what, why);
-    return false;
-}
 
 /* Is the version (0: the newest) at home, with every byte? */
 static bool is_whole(struct world *w, uint64_t version, const struct crash_mark *at, bool any)
@@ -269,17 +249,17 @@ static bool is_whole(struct world *w, uint64_t version, const struct crash_mark 
     int r = checkout_open(w->site, &source, CHECKOUT_READ_ONLY, &w->checkout, &failure);
     r = r < 0 ? r : checkout_parcel(w->checkout, 4 << 20, &w->parcel, &failure);
     uint64_t digest = 0;
-    bool good = r == 0 && crash_model_read(w->parcel, w->found, &digest);
+    bool good = r == 0 && crash_model_read(w->parcel, w->run.found, &digest);
     struct verify_result result = {0};
     if (good && version == 0)
         r = verify(w->checkout, true, NULL, &result, &failure);
     close_all(w);
+    const char *what = version ? "an acknowledged version" : "the newest version";
     if (r < 0 || !good || result.damaged || result.missing)
-        return wrong(w, version ? "an acknowledged version" : "the newest version",
-                     r < 0 ? failure.text : "it is damaged");
-    return crash_history_find(&w->history, at, digest, any) >= 0 ||
-           wrong(w, version ? "an acknowledged version" : "the newest version",
-                 "it is not as the parcel was at any moment since the last fsync");
+        return crash_run_wrong(&w->run, "%s: %s", what, r < 0 ? failure.text : "it is damaged");
+    return crash_history_find(&w->run.history, at, digest, any) >= 0 ||
+           crash_run_wrong(&w->run,
+                           "%s is not as the parcel was at any moment since the last fsync", what);
 }
 
 /* Does the site end its check-out, if it has one? */
@@ -289,7 +269,7 @@ static bool can_finish(struct world *w, const struct answer *answer)
     int r = finish(w, true, &failure);
     if (r == 0 || r == -EALREADY || (failure.outcome == OUTCOME_UNKNOWN && !answer->held))
         return true;
-    return wrong(w, "isr ci", failure.text);
+    return crash_run_wrong(&w->run, "isr ci: %s", failure.text);
 }
 
 /* Is what lies there, with that answer of the lock server, what the promise allows? */
@@ -302,48 +282,20 @@ static bool holds(struct world *w, const struct crash_mark *at)
         int r = import(w, &failure);
         close_all(w);
         if (r < 0)
-            return wrong(w, "the import cannot be repeated", failure.text);
+            return crash_run_wrong(&w->run, "the import cannot be repeated: %s", failure.text);
         return is_whole(w, 0, at, true);
     }
     return is_whole(w, answer->versions, at, true) && can_finish(w, answer) &&
            is_whole(w, 0, at, false);
 }
 
-struct tally {
-    unsigned long states, broken;
-    char first[LOG_MESSAGE_SIZE + 256];
-    size_t first_prefix;
-};
-
-static void count(struct world *w, struct tally *y, const struct crash_trace *t,
-                  const struct crash_plan *plan, const struct crash_mark *at)
-{
-    y->states++;
-    if (holds(w, at) || y->broken++ > 0)
-        return;
-    y->first_prefix = plan->prefix;
-    snprintf(y->first, sizeof y->first,
-             "%s loses its power before operation %zu of %zu, %s of what was not flushed: %s",
-             plan->only ? plan->only : "each", plan->prefix, t->count,
-             crash_choice_names[plan->choice], w->why);
-}
-
+/* A crash of one machine or both. */
 static struct crash_plan make_plan(struct world *w, const struct crash_trace *t, size_t first)
 {
     static const char *const which[] = {NULL, "site", "home", NULL};
-    return (struct crash_plan){
-        .prefix = first + test_random(&w->random) % (t->count + 1 - first),
-        .choice = (enum crash_choice)(test_random(&w->random) % CRASH_CHOICES),
-        .only = which[test_random(&w->random) % 4],
-        .seed = test_random(&w->random) | 1,
-    };
-}
-
-static void build(struct world *w, const struct crash_trace *t, const struct crash_plan *plan)
-{
-    struct crash_disk *d = crash_disk_new(t, plan);
-    crash_disk_write(d, w->machines);
-    crash_disk_free(d);
+    struct crash_plan plan = crash_run_plan(&w->run, t, first);
+    plan.only = which[test_random(&w->run.random) % 4];
+    return plan;
 }
 
 static void finish_recorded(struct world *w)
@@ -352,30 +304,30 @@ static void finish_recorded(struct world *w)
 }
 
 /* A crash in what isr ci does to the state that lies there now. */
-static void crash_recovery(struct world *w, struct tally *y, const struct crash_mark *at)
+static void crash_recovery(struct world *w, struct crash_tally *y, const struct crash_mark *at)
 {
     long answers = w->answer_count;
     crash_disk_restore(w->answers[at->event].server, w->server);
-    w->history.now = *at;
+    w->run.history.now = *at;
     struct crash_trace *t = record(w, finish_recorded);
     for (int i = 0; i < 4; i++) {
         struct crash_plan plan = make_plan(w, t, t->initial);
-        const struct crash_mark *mark = crash_history_at(&w->history, t, plan.prefix);
-        build(w, t, &plan);
-        count(w, y, t, &plan, mark ? mark : at);
+        const struct crash_mark *mark = crash_history_at(&w->run.history, t, plan.prefix);
+        crash_run_build(t, &plan, w->machines);
+        crash_run_count(&w->run, y, t, &plan, holds(w, mark ? mark : at));
     }
     crash_trace_free(t);
     while (w->answer_count > answers)
         crash_trace_free(w->answers[--w->answer_count].server);
 }
 
-static void crash_once(struct world *w, struct tally *y, const struct crash_plan *plan)
+static void crash_once(struct world *w, struct crash_tally *y, const struct crash_plan *plan)
 {
-    const struct crash_mark *at = crash_history_at(&w->history, w->trace, plan->prefix);
-    build(w, w->trace, plan);
-    count(w, y, w->trace, plan, at);
+    const struct crash_mark *at = crash_history_at(&w->run.history, w->run.trace, plan->prefix);
+    crash_run_build(w->run.trace, plan, w->machines);
+    crash_run_count(&w->run, y, w->run.trace, plan, holds(w, at));
     if (plan->fault == CRASH_NO_FAULT && y->states % 12 == 0) {
-        build(w, w->trace, plan);
+        crash_run_build(w->run.trace, plan, w->machines);
         crash_recovery(w, y, at);
     }
 }
@@ -385,20 +337,19 @@ static void crash_once(struct world *w, struct tally *y, const struct crash_plan
 static void make_source(struct world *w)
 {
     struct crash_step s = {.kind = CRASH_WRITE_BYTES, .size = 300000, .offset = 7000, .byte = 9};
-    crash_model_do(w->model, &s);
-    crash_model_do(w->model, &s);
-    const struct crash_model_file *f = &w->model->files[0];
-    snprintf(w->source_path, sizeof w->source_path, "%s/source", w->path);
+    crash_model_do(w->run.model, &s);
+    crash_model_do(w->run.model, &s);
+    const struct crash_model_file *f = &w->run.model->files[0];
+    snprintf(w->source_path, sizeof w->source_path, "%s/source", w->run.path);
     must(io_replace(AT_FDCWD, w->source_path, f->data, f->size, 0600, false), NULL);
 }
 
 static int setup(void **state)
 {
     struct world *w = world = calloc(1, sizeof *w);
-    strcpy(w->path, "/tmp/test_power_loss_checkin.XXXXXX");
-    assert_non_null(mkdtemp(w->path));
-    snprintf(w->machines, sizeof w->machines, "%s/machines", w->path);
-    snprintf(w->server, sizeof w->server, "%s/server", w->path);
+    crash_run_init(&w->run);
+    snprintf(w->machines, sizeof w->machines, "%s/machines", w->run.path);
+    snprintf(w->server, sizeof w->server, "%s/server", w->run.path);
     char site[128];
     snprintf(site, sizeof site, "%s/site", w->machines);
     setenv("ISR_HOME", site, 1);
@@ -406,17 +357,11 @@ static int setup(void **state)
     must(io_mkdir(AT_FDCWD, w->server, 0700), NULL);
     w->source =
         (struct source){.server = w->server, .user = (char *)"tester", .parcel = (char *)"vm"};
-    w->model = calloc(1, sizeof *w->model);
-    w->found = calloc(1, sizeof *w->found);
-    w->seed = crash_setting("CRASH_SEED", 20041101);
-    w->full = crash_setting("CRASH_FULL", 0) != 0;
-    w->random = w->seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    catalog_init_json();
     make_source(w);
-    crash_history_init(&w->history, crash_model_digest(w->model));
-    w->trace = record(w, live);
+    crash_history_init(&w->run.history, crash_model_digest(w->run.model));
+    w->run.trace = record(w, live);
     print_message("seed %llu: %zu operations on the disks, %ld moments, %llu versions\n",
-                  (unsigned long long)w->seed, w->trace->count, w->history.moment_count,
+                  (unsigned long long)w->run.seed, w->run.trace->count, w->run.history.moment_count,
                   (unsigned long long)w->answers[w->answer_count - 1].versions);
     *state = w;
     return 0;
@@ -425,14 +370,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct world *w = *state;
-    crash_trace_free(w->trace);
     for (long i = 0; i < w->answer_count; i++)
         crash_trace_free(w->answers[i].server);
     free(w->answers);
-    crash_history_free(&w->history);
-    io_remove_tree(AT_FDCWD, w->path);
-    free(w->model);
-    free(w->found);
+    crash_run_free(&w->run);
     free(w);
     return 0;
 }
@@ -440,30 +381,27 @@ static int teardown(void **state)
 static void a_power_loss_at_any_operation_loses_no_version_and_no_fsync(void **state)
 {
     struct world *w = *state;
-    struct tally y = {0};
-    unsigned long wanted = w->full ? 2400 : 160;
-    size_t first = w->trace->initial + 1;
+    struct crash_tally y = {0};
+    unsigned long wanted = w->run.full ? 2400 : 160;
+    size_t first = w->run.trace->initial + 1;
     while (y.states < wanted) {
-        struct crash_plan plan = make_plan(w, w->trace, first);
+        struct crash_plan plan = make_plan(w, w->run.trace, first);
         crash_once(w, &y, &plan);
     }
     print_message("%lu states, %lu broken\n", y.states, y.broken);
-    if (y.broken) {
-        crash_trace_print(w->trace, y.first_prefix);
-        fail_msg("%s", y.first);
-    }
+    crash_run_check(&w->run, &y);
 }
 
 /* A flush is left out once the parcel has been imported: this has to be noticed. */
 static void finds_fault(struct world *w, enum crash_fault fault)
 {
-    struct tally y = {0};
+    struct crash_tally y = {0};
     size_t imported = 0;
     for (const struct crash_mark *m = NULL; !m || w->answers[m->event].versions == 0; imported++)
-        m = crash_history_at(&w->history, w->trace, imported);
+        m = crash_history_at(&w->run.history, w->run.trace, imported);
     crash_quiet(true); /* what is broken is also logged */
     while (y.broken == 0 && y.states < 150) {
-        struct crash_plan plan = make_plan(w, w->trace, imported);
+        struct crash_plan plan = make_plan(w, w->run.trace, imported);
         plan.fault = fault;
         plan.fault_from = imported;
         crash_once(w, &y, &plan);

@@ -19,6 +19,7 @@
 #include "isrfs/store/folder.h"
 #include "isrfs/store/stack.h"
 #include "tests/random.h"
+#include "tests/unit/log_fixture.h"
 
 #define TRIES 10000u
 
@@ -63,19 +64,6 @@ static const struct faulty_config bad_home = {
 };
 /* This site's disk: what it holds cannot be read now and then. */
 static const struct faulty_config bad_disk = {.get_error = 5000, .get_flipped = 5000};
-
-static void open_log(struct world *w)
-{
-    uint8_t session[32] = {9};
-    struct site_log_config config = {
-        .dirfd = w->dirfd,
-        .folder = "log",
-        .session_key = session,
-        .identity = "uuid nonce",
-        .codec = w->codec,
-    };
-    assert_int_equal(site_log_open(&config, &w->log, NULL), 0);
-}
 
 static void open_stores(struct world *w)
 {
@@ -246,11 +234,7 @@ static void make_home(struct world *w)
     faults.seed = test_random(&w->seed);
     w->far = faulty_new(w->home, &faults);
     assert_non_null(w->far);
-    CLEANUP_CATALOG struct catalog *empty = catalog_new();
-    CLEANUP_BUFFER struct buffer object = {0};
-    empty->next_file_id = 2;
-    assert_int_equal(catalog_encode(w->codec, &w->secret, empty, &object, &w->root.current), 0);
-    assert_int_equal(store_put(w->home, &w->root.current.id, object.data, object.size), 0);
+    assert_int_equal(log_fixture_put_empty(w->codec, &w->secret, w->home, &w->root.current), 0);
 }
 
 int world_setup(void **state)
@@ -297,7 +281,7 @@ int world_teardown(void **state)
 
 void world_begin(struct world *w)
 {
-    open_log(w);
+    assert_int_equal(log_fixture_open(w->dirfd, w->codec, &w->log), 0);
     open_stores(w);
     open_parcel(w);
 }

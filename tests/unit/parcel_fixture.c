@@ -13,6 +13,7 @@
 #include "isrfs/base/cleanup.h"
 #include "isrfs/base/io.h"
 #include "isrfs/parcel/parcel_internal.h"
+#include "tests/unit/log_fixture.h"
 #include "tests/unit/memory_store.h"
 
 static int far_get(struct store *s, const struct object_id *id, struct buffer *out)
@@ -36,15 +37,7 @@ static const struct store_ops far_ops = {.get = far_get, .get_record = far_get_r
 
 void fixture_open(struct fixture *f)
 {
-    uint8_t session[32] = {9};
-    struct site_log_config log_config = {
-        .dirfd = f->dirfd,
-        .folder = "log",
-        .session_key = session,
-        .identity = "uuid nonce",
-        .codec = f->codec,
-    };
-    assert_int_equal(site_log_open(&log_config, &f->log, NULL), 0);
+    assert_int_equal(log_fixture_open(f->dirfd, f->codec, &f->log), 0);
     f->far = (struct far_store){
         .store = {.ops = &far_ops, .name = "far", .codec = f->codec, .checked = true},
         .log = f->log,
@@ -67,16 +60,9 @@ void fixture_open(struct fixture *f)
         .dirty_bytes = f->dirty_bytes,
         .state_fd = f->dirfd,
     };
-    if (object_id_is_hole(&f->catalog.id)) {
-        struct catalog *empty = catalog_new();
-        empty->next_file_id = 2;
-        struct buffer object = {0};
-        assert_int_equal(catalog_encode(f->codec, &f->secret, empty, &object, &f->catalog), 0);
+    if (object_id_is_hole(&f->catalog.id))
         assert_int_equal(
-            store_put(site_log_store(f->log), &f->catalog.id, object.data, object.size), 0);
-        buffer_free(&object);
-        catalog_free(empty);
-    }
+            log_fixture_put_empty(f->codec, &f->secret, site_log_store(f->log), &f->catalog), 0);
     assert_int_equal(parcel_open(&config, &f->catalog, &f->parcel), 0);
 }
 
@@ -208,4 +194,39 @@ uint64_t fixture_make(struct fixture *f, const char *name)
     assert_int_equal(parcel_create(f->parcel, CATALOG_ROOT, name, 0600, &attr), 0);
     parcel_forget(f->parcel, attr.file_id, 1);
     return attr.file_id;
+}
+
+void fixture_put(struct fixture *f, uint64_t id, int byte, size_t size, uint64_t offset)
+{
+    CLEANUP_FREE uint8_t *data = malloc(size);
+    memset(data, byte, size);
+    assert_int_equal(parcel_write(f->parcel, id, data, size, offset), size);
+}
+
+uint8_t fixture_byte_at(struct fixture *f, uint64_t id, uint64_t offset)
+{
+    uint8_t byte;
+    assert_int_equal(parcel_read(f->parcel, id, &byte, 1, offset), 1);
+    return byte;
+}
+
+uint64_t fixture_size_of(struct fixture *f, uint64_t id)
+{
+    struct parcel_attr attr;
+    assert_int_equal(parcel_getattr(f->parcel, id, &attr), 0);
+    return attr.size;
+}
+
+uint64_t fixture_log_bytes(struct fixture *f)
+{
+    uint64_t bytes, objects;
+    site_log_usage(f->log, &bytes, &objects);
+    return bytes;
+}
+
+void fixture_check_bound(struct fixture *f)
+{
+    struct parcel_usage usage;
+    parcel_usage(f->parcel, &usage);
+    assert_true(usage.dirty_bytes <= f->dirty_bytes + CHUNK);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/random.h"
+#include "tests/unit/log_fixture.h"
 
 uint8_t salvage_expected[SALVAGE_SIZE];
 
@@ -28,13 +29,6 @@ void salvage_write_at(struct fixture *f, uint64_t file, uint64_t offset, size_t 
     if (kept)
         memcpy(salvage_expected + offset, data, size);
     free(data);
-}
-
-uint64_t salvage_log_end(struct fixture *f)
-{
-    uint64_t bytes, objects;
-    site_log_usage(f->log, &bytes, &objects);
-    return bytes;
 }
 
 /* A file of four chunks, committed. Until the log is closed all is in segment 1. */
@@ -63,16 +57,9 @@ void salvage_spoil(struct fixture *f, unsigned segment, uint64_t offset, size_t 
 
 int salvage_open_log(struct fixture *f, bool salvage, bool give_up)
 {
-    uint8_t session[32] = {9};
-    struct site_log_config config = {
-        .dirfd = f->dirfd,
-        .folder = "log",
-        .session_key = session,
-        .identity = "uuid nonce",
-        .codec = f->codec,
-        .salvage = salvage,
-        .give_up = give_up,
-    };
+    struct site_log_config config = log_fixture_config(f->dirfd, f->codec);
+    config.salvage = salvage;
+    config.give_up = give_up;
     return site_log_open(&config, &f->log, NULL);
 }
 

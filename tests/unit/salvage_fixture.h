@@ -16,8 +16,6 @@ extern uint8_t salvage_expected[SALVAGE_SIZE];
 uint64_t salvage_make_disk(struct fixture *f);
 /* Writes random bytes; they are expected if KEPT. */
 void salvage_write_at(struct fixture *f, uint64_t file, uint64_t offset, size_t size, bool kept);
-/* Where the next record goes, while there is one segment. */
-uint64_t salvage_log_end(struct fixture *f);
 
 /* Changes bytes of a segment's file. */
 void salvage_spoil(struct fixture *f, unsigned segment, uint64_t offset, size_t size);

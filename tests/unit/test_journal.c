@@ -54,37 +54,28 @@ static void keeping_a_small_change_costs_a_small_record(void **state)
 {
     struct fixture *f = *state;
     uint64_t disk = fixture_make(f, "disk.img");
-    uint8_t *data = malloc(CHUNK);
-    memset(data, 7, CHUNK);
-    assert_int_equal(parcel_write(f->parcel, disk, data, CHUNK, 0), CHUNK);
+    fixture_put(f, disk, 7, CHUNK, 0);
     fixture_commit(f);
-    uint64_t before, after, objects;
-    assert_int_equal(parcel_write(f->parcel, disk, data, 4096, 8192), 4096);
+    fixture_put(f, disk, 7, 4096, 8192);
     fixture_keep(f);
-    site_log_usage(f->log, &before, &objects);
-    assert_int_equal(parcel_write(f->parcel, disk, data, 4096, 4096), 4096);
+    uint64_t before = fixture_log_bytes(f);
+    fixture_put(f, disk, 7, 4096, 4096);
     fixture_keep(f);
-    site_log_usage(f->log, &after, &objects);
-    assert_in_range(after - before, 4096, 4096 + 512);
-    free(data);
+    assert_in_range(fixture_log_bytes(f) - before, 4096, 4096 + 512);
 }
 
 static void a_big_write_is_encoded_and_not_logged_by_block(void **state)
 {
     struct fixture *f = *state;
-    uint64_t disk = fixture_make(f, "memory"), before, after, objects;
-    uint8_t *data = malloc(CHUNK);
-    memset(data, 7, CHUNK); /* compresses to nothing */
-    site_log_usage(f->log, &before, &objects);
+    uint64_t disk = fixture_make(f, "memory"), before = fixture_log_bytes(f);
     for (uint64_t i = 0; i < 100; i++)
-        assert_int_equal(parcel_write(f->parcel, disk, data, CHUNK, i * CHUNK), CHUNK);
+        fixture_put(f, disk, 7, CHUNK, i * CHUNK); /* compresses to nothing */
     fixture_keep(f);
-    site_log_usage(f->log, &after, &objects);
-    assert_true(after - before < 100000);
+    assert_true(fixture_log_bytes(f) - before < 100000);
     fixture_reopen(f);
+    CLEANUP_FREE uint8_t *data = malloc(CHUNK);
     assert_int_equal(parcel_read(f->parcel, disk, data, CHUNK, 50 * CHUNK), CHUNK);
     assert_int_equal(data[100], 7);
-    free(data);
 }
 
 static void writing_goes_on_while_the_home_is_away(void **state)
@@ -92,21 +83,17 @@ static void writing_goes_on_while_the_home_is_away(void **state)
     struct fixture *f = *state;
     uint64_t id = fixture_make(f, "disk.img");
     enum { CHUNKS = 40 };
-    uint8_t *data = malloc(CHUNK), block[4096];
-    memset(data, 1, CHUNK);
     for (uint64_t i = 0; i < CHUNKS; i++)
-        assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
+        fixture_put(f, id, 1, CHUNK, i * CHUNK);
     fixture_send_home(f);
     f->far.away = true;
-    memset(block, 2, sizeof block);
     for (uint64_t i = 0; i < CHUNKS; i++) /* five times what memory may hold */
-        assert_int_equal(parcel_write(f->parcel, id, block, 4096, i * CHUNK + 8192), 4096);
+        fixture_put(f, id, 2, 4096, i * CHUNK + 8192);
     fixture_keep(f);
-    struct parcel_usage usage;
-    parcel_usage(f->parcel, &usage);
-    assert_true(usage.dirty_bytes <= f->dirty_bytes + CHUNK);
+    fixture_check_bound(f);
+    CLEANUP_FREE uint8_t *data = malloc(CHUNK);
     for (uint64_t i = 0; i < CHUNKS; i++) {
-        memset(block, 0, sizeof block);
+        uint8_t block[4096] = {0};
         assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK + 8192), 4096);
         assert_int_equal(block[77], 2);
         assert_int_equal(parcel_read(f->parcel, id, block, 4096, i * CHUNK), -EHOSTDOWN);
@@ -115,8 +102,7 @@ static void writing_goes_on_while_the_home_is_away(void **state)
     parcel_freeze(f->parcel);
     assert_true(parcel_flush(f->parcel, true, &unused) < 0);
     parcel_thaw(f->parcel);
-    memset(block, 3, sizeof block);
-    assert_int_equal(parcel_write(f->parcel, id, block, 4096, 12288), 4096);
+    fixture_put(f, id, 3, 4096, 12288);
     fixture_keep(f);
     for (int i = 0; i < 2; i++) {
         f->far.away = false;
@@ -130,25 +116,20 @@ static void writing_goes_on_while_the_home_is_away(void **state)
             fixture_reopen(f); /* what is in the journal only is there too */
     }
     fixture_commit(f);
-    free(data);
 }
 
 static void a_commit_that_fails_because_the_home_is_away_stops_no_journal(void **state)
 {
     struct fixture *f = *state;
     uint64_t id = fixture_make(f, "disk.img");
-    uint8_t *data = malloc(CHUNK);
-    for (uint8_t i = 0; i < 3; i++) {
-        memset(data, i + 1, CHUNK);
-        assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
-    }
+    for (int i = 0; i < 3; i++)
+        fixture_put(f, id, i + 1, CHUNK, (uint64_t)i * CHUNK);
     assert_int_equal(parcel_write(f->parcel, id, "tail", 4, 3 * CHUNK), 4);
     fixture_send_home(f);
     f->far.away = true; /* with every node of the keyring */
-    memset(data, 9, CHUNK);
-    assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, CHUNK), CHUNK);
+    fixture_put(f, id, 9, CHUNK, CHUNK);
     /* the last block is a part of one, and what is added begins and ends within it */
-    assert_int_equal(parcel_write(f->parcel, id, data, 4096, 3 * CHUNK), 4096);
+    fixture_put(f, id, 9, 4096, 3 * CHUNK);
     assert_int_equal(parcel_write(f->parcel, id, "more", 4, 3 * CHUNK + 4096), 4);
     assert_int_equal(parcel_settle(f->parcel, true), -EHOSTDOWN);
     struct site_root unused = {0};
@@ -159,12 +140,12 @@ static void a_commit_that_fails_because_the_home_is_away_stops_no_journal(void *
     fixture_keep(f);
     fixture_reopen(f);
     f->far.away = false;
+    CLEANUP_FREE uint8_t *data = malloc(CHUNK);
     assert_int_equal(parcel_read(f->parcel, id, data, 4, 3 * CHUNK + 4097), 4);
     assert_memory_equal(data, "orex", 4);
     assert_int_equal(parcel_read(f->parcel, id, data, CHUNK, CHUNK), CHUNK);
     assert_int_equal(data[5], 9);
     fixture_commit(f);
-    free(data);
 }
 
 static void what_was_not_committed_is_gone_after_a_crash_and_the_rest_is_there(void **state)

@@ -27,9 +27,7 @@ struct shadow {
 
 static void check_equal(struct fixture *f, uint64_t id, const struct shadow *s)
 {
-    struct parcel_attr attr;
-    assert_int_equal(parcel_getattr(f->parcel, id, &attr), 0);
-    assert_int_equal(attr.size, s->size);
+    assert_int_equal(fixture_size_of(f, id), s->size);
     uint8_t *data = malloc(SHADOW_MAX + 1);
     assert_int_equal(parcel_read(f->parcel, id, data, SHADOW_MAX + 1, 0), s->size);
     assert_memory_equal(data, s->data, s->size);
@@ -141,8 +139,7 @@ static void growing_after_shrinking_shows_zeros(void **state)
     struct fixture *f = *state;
     uint64_t id = fixture_make(f, "disk.img");
     uint8_t *data = malloc(4 * CHUNK), *zeros = calloc(1, 4 * CHUNK);
-    memset(data, 0xee, 4 * CHUNK);
-    assert_int_equal(parcel_write(f->parcel, id, data, 4 * CHUNK, 0), 4 * CHUNK);
+    fixture_put(f, id, 0xee, 4 * CHUNK, 0);
     fixture_commit(f);
     fixture_reopen(f);
     assert_int_equal(parcel_truncate(f->parcel, id, CHUNK + 100), 0);
@@ -221,11 +218,8 @@ static void memory_for_changes_is_bounded(void **state)
     uint64_t id = fixture_make(f, "disk.img");
     uint8_t *data = malloc(CHUNK);
     for (uint64_t i = 0; i < 200; i++) {
-        memset(data, (int)i + 1, CHUNK);
-        assert_int_equal(parcel_write(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);
-        struct parcel_usage usage;
-        parcel_usage(f->parcel, &usage);
-        assert_true(usage.dirty_bytes <= f->dirty_bytes + CHUNK);
+        fixture_put(f, id, (int)i + 1, CHUNK, i * CHUNK);
+        fixture_check_bound(f);
     }
     for (uint64_t i = 0; i < 200; i++) {
         assert_int_equal(parcel_read(f->parcel, id, data, CHUNK, i * CHUNK), CHUNK);

@@ -14,35 +14,6 @@
 
 enum { CHUNKS = 24, SIZE = CHUNKS * CHUNK }; /* three times what memory may hold */
 
-static uint8_t byte_at(struct fixture *f, uint64_t id, uint64_t offset)
-{
-    uint8_t byte;
-    assert_int_equal(parcel_read(f->parcel, id, &byte, 1, offset), 1);
-    return byte;
-}
-
-static void put(struct fixture *f, uint64_t id, int byte, size_t size, uint64_t offset)
-{
-    uint8_t *data = malloc(size);
-    memset(data, byte, size);
-    assert_int_equal(parcel_write(f->parcel, id, data, size, offset), size);
-    free(data);
-}
-
-static uint64_t log_bytes(struct fixture *f)
-{
-    uint64_t bytes, objects;
-    site_log_usage(f->log, &bytes, &objects);
-    return bytes;
-}
-
-static uint64_t size_of(struct fixture *f, uint64_t id)
-{
-    struct parcel_attr attr;
-    assert_int_equal(parcel_getattr(f->parcel, id, &attr), 0);
-    return attr.size;
-}
-
 static void an_fsync_of_the_disk_does_not_log_the_memory(void **state)
 {
     struct fixture *f = *state;
@@ -50,41 +21,39 @@ static void an_fsync_of_the_disk_does_not_log_the_memory(void **state)
     assert_true(parcel_is_volatile(f->parcel, memory));
     assert_false(parcel_is_volatile(f->parcel, disk));
     fixture_keep(f);
-    uint64_t before = log_bytes(f);
+    uint64_t before = fixture_log_bytes(f);
     for (int i = 0; i < CHUNKS; i++)
-        put(f, memory, 7 + i, CHUNK, (uint64_t)i * CHUNK);
-    put(f, disk, 1, 4096, 0);
+        fixture_put(f, memory, 7 + i, CHUNK, (uint64_t)i * CHUNK);
+    fixture_put(f, disk, 1, 4096, 0);
     fixture_keep(f);
-    assert_true(log_bytes(f) - before < 6000);
-    assert_int_equal(byte_at(f, memory, 20 * CHUNK), 27);
-    struct parcel_usage usage;
-    parcel_usage(f->parcel, &usage);
-    assert_true(usage.dirty_bytes <= f->dirty_bytes + CHUNK);
+    assert_true(fixture_log_bytes(f) - before < 6000);
+    assert_int_equal(fixture_byte_at(f, memory, 20 * CHUNK), 27);
+    fixture_check_bound(f);
 }
 
 static void a_crash_returns_the_memory_to_the_last_moment_at_which_nothing_ran(void **state)
 {
     struct fixture *f = *state;
     uint64_t memory = fixture_make(f, "mem.img"), disk = fixture_make(f, "disk.img");
-    put(f, memory, 1, 3 * CHUNK, 0);
-    put(f, disk, 1, CHUNK, 0);
+    fixture_put(f, memory, 1, 3 * CHUNK, 0);
+    fixture_put(f, disk, 1, CHUNK, 0);
     fixture_commit_stopped(f);
     for (int how = 0; how < 3; how++) {
-        put(f, memory, 2, 4096, CHUNK + 8192);
-        put(f, memory, 2, CHUNK, 4 * CHUNK);
+        fixture_put(f, memory, 2, 4096, CHUNK + 8192);
+        fixture_put(f, memory, 2, CHUNK, 4 * CHUNK);
         assert_int_equal(parcel_zero(f->parcel, memory, 0, CHUNK, true), 0);
-        put(f, disk, 3 + how, 4096, 4096);
+        fixture_put(f, disk, 3 + how, 4096, 4096);
         if (how == 0)
             fixture_keep(f);
         else
             fixture_commit(f); /* of the disk */
-        assert_int_equal(byte_at(f, memory, CHUNK + 8192), 2);
-        assert_int_equal(byte_at(f, memory, 0), 0);
+        assert_int_equal(fixture_byte_at(f, memory, CHUNK + 8192), 2);
+        assert_int_equal(fixture_byte_at(f, memory, 0), 0);
         fixture_reopen(f);
-        assert_int_equal(byte_at(f, disk, 4096), 3 + how);
-        assert_int_equal(size_of(f, memory), 3 * CHUNK);
+        assert_int_equal(fixture_byte_at(f, disk, 4096), 3 + how);
+        assert_int_equal(fixture_size_of(f, memory), 3 * CHUNK);
         for (unsigned i = 0; i < 3 * CHUNK; i += 4096)
-            assert_int_equal(byte_at(f, memory, i), 1);
+            assert_int_equal(fixture_byte_at(f, memory, i), 1);
     }
 }
 
@@ -92,31 +61,32 @@ static void what_a_stop_keeps_is_whole_and_more_than_memory_holds(void **state)
 {
     struct fixture *f = *state;
     uint64_t memory = fixture_make(f, "ram.vmem"), disk = fixture_make(f, "disk.img");
-    put(f, memory, 1, SIZE, 0);
+    fixture_put(f, memory, 1, SIZE, 0);
     fixture_commit_stopped(f);
     for (int i = 0; i < CHUNKS; i++) {
-        put(f, memory, 2, 4096, (uint64_t)i * CHUNK + 4096);
-        put(f, memory, 3, 4096, (uint64_t)i * CHUNK + 4096); /* over itself, spilled or not */
+        fixture_put(f, memory, 2, 4096, (uint64_t)i * CHUNK + 4096);
+        fixture_put(f, memory, 3, 4096,
+                    (uint64_t)i * CHUNK + 4096); /* over itself, spilled or not */
     }
     assert_int_equal(parcel_zero(f->parcel, memory, 5 * CHUNK, 2 * CHUNK, true), 0);
     fixture_stop(f); /* in the journal only */
-    put(f, memory, 9, CHUNK, 0);
-    put(f, disk, 9, CHUNK, 0);
+    fixture_put(f, memory, 9, CHUNK, 0);
+    fixture_put(f, disk, 9, CHUNK, 0);
     fixture_keep(f);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(byte_at(f, disk, 0), 9);
+        assert_int_equal(fixture_byte_at(f, disk, 0), 9);
         fixture_reopen(f);
-        assert_int_equal(size_of(f, memory), SIZE);
+        assert_int_equal(fixture_size_of(f, memory), SIZE);
         for (unsigned k = 0; k < CHUNKS; k++) {
             bool hole = k == 5 || k == 6;
-            assert_int_equal(byte_at(f, memory, k * CHUNK), hole ? 0 : 1);
-            assert_int_equal(byte_at(f, memory, k * CHUNK + 4096), hole ? 0 : 3);
+            assert_int_equal(fixture_byte_at(f, memory, k * CHUNK), hole ? 0 : 1);
+            assert_int_equal(fixture_byte_at(f, memory, k * CHUNK + 4096), hole ? 0 : 3);
         }
         if (i == 0)
             fixture_tidy(f);
         else
             fixture_commit(f);
-        put(f, memory, 8, SIZE, 0); /* never kept */
+        fixture_put(f, memory, 8, SIZE, 0); /* never kept */
     }
 }
 
@@ -124,19 +94,19 @@ static void memory_that_cannot_be_completed_is_kept_too(void **state)
 {
     struct fixture *f = *state;
     uint64_t memory = fixture_make(f, "mem.img");
-    put(f, memory, 1, 4 * CHUNK, 0);
+    fixture_put(f, memory, 1, 4 * CHUNK, 0);
     fixture_commit_stopped(f);
     fixture_send_home(f);
     f->far.away = true;
-    put(f, memory, 2, 4096, 4096);
-    put(f, memory, 3, CHUNK, 2 * CHUNK);
+    fixture_put(f, memory, 2, 4096, 4096);
+    fixture_put(f, memory, 3, CHUNK, 2 * CHUNK);
     fixture_stop(f);
-    put(f, memory, 4, 4096, 4096);
+    fixture_put(f, memory, 4, 4096, 4096);
     fixture_reopen(f);
-    assert_int_equal(byte_at(f, memory, 0), 1);
-    assert_int_equal(byte_at(f, memory, 4096), 2);
-    assert_int_equal(byte_at(f, memory, 2 * CHUNK), 3);
-    assert_int_equal(byte_at(f, memory, 3 * CHUNK), 1);
+    assert_int_equal(fixture_byte_at(f, memory, 0), 1);
+    assert_int_equal(fixture_byte_at(f, memory, 4096), 2);
+    assert_int_equal(fixture_byte_at(f, memory, 2 * CHUNK), 3);
+    assert_int_equal(fixture_byte_at(f, memory, 3 * CHUNK), 1);
 }
 
 static void a_name_makes_it_and_no_other_name_unmakes_it(void **state)
@@ -177,7 +147,7 @@ static void whatever_is_done_to_it_reads_back(void **state)
         if (at + size > SIZE)
             size = SIZE - at;
         if (what < 70) {
-            put(f, memory, i % 251, size, at);
+            fixture_put(f, memory, i % 251, size, at);
             memset(now + at, i % 251, size);
         } else if (what < 80) {
             assert_int_equal(parcel_zero(f->parcel, memory, at, size, true), 0);
@@ -224,8 +194,8 @@ static void it_waits_for_a_home_that_is_away(void **state)
 {
     struct fixture *f = *state;
     uint64_t memory = fixture_make(f, "mem.img"), disk = fixture_make(f, "disk.img");
-    put(f, memory, 1, CHUNK, 0);
-    put(f, disk, 1, CHUNK, 0);
+    fixture_put(f, memory, 1, CHUNK, 0);
+    fixture_put(f, disk, 1, CHUNK, 0);
     fixture_commit_stopped(f);
     f->watched = true;
     fixture_send_home(f);
@@ -243,7 +213,7 @@ static void it_waits_for_a_home_that_is_away(void **state)
     assert_int_equal(pthread_create(&thread, NULL, come_back, f), 0);
     assert_int_equal(parcel_write(f->parcel, memory, "x", 1, 5), 1);
     pthread_join(thread, NULL);
-    assert_int_equal(byte_at(f, memory, 5), 'x');
+    assert_int_equal(fixture_byte_at(f, memory, 5), 'x');
     fixture_reopen(f);
     f->far.away = true;
     home_watch_cancel(f->watch);

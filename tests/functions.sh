@@ -212,6 +212,19 @@ version_of() {
     site_b isr ls --json | jq -r --arg name "$1" '.[] | select(.parcel == $name) | .version'
 }
 
+# replace_command NAME: for who has ISR_LIBEXEC=$tmp/libexec this command of the lock server is the
+# script on standard input; all else is as it was.
+real_libexec=${ISR_LIBEXEC-}
+replace_command() {
+    rm -rf "$tmp/libexec"
+    mkdir -p "$tmp/libexec/lockserver"
+    for program in "$real_libexec"/*; do
+        [ "${program##*/}" = lockserver ] || ln -s "$program" "$tmp/libexec/"
+    done
+    cp "$real_libexec"/lockserver/* "$tmp/libexec/lockserver/"
+    cat >"$tmp/libexec/lockserver/$1"
+}
+
 # no_parcel: the lock server knows none.
 no_parcel() {
     [ -z "$(find "$ISR_LOCKSRV" -path "*/parcels/*/versions" 2>/dev/null)" ] ||

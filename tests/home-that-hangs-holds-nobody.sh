@@ -4,28 +4,15 @@
 # SIGKILL: the mount goes on, a read that needs the home fails after a while, the daemon can be
 # killed; and when the home answers again the same mount reads on.
 . "$abs_top_srcdir/tests/functions.sh"
-requires_fuse
-requires_root
+. "$abs_top_srcdir/tests/home-functions.sh"
 
-# home_says LETTER: waits until the home's server says so (tests/unit/hanging_fs.c).
-home_says() {
-    timeout 60 sh -c 'until [ "$(head -c 1 <&3)" = "$1" ]; do :; done' sh "$1" 3<&3 ||
-        fail "the home's server does not say $1"
-}
-
-mkdir real "$home"
-mkfifo orders answers
-"$abs_top_builddir/tests/unit/hanging_fs" "$tmp/real" "$home" <orders >answers &
-exec 4>orders 3<answers
-home_says r
-
+home_starts
 random_file disk.img 8000000
 new_parcel vm disk.img
 mount_at site_a vm m
 pid=$(daemon_pid m)
 cmp -n 100000 disk.img m/disk.img || fail 'wrong bytes'
-printf 'f /\n' >&4
-home_says f
+home_hangs
 timeout 120 dd if=m/disk.img of=out bs=4096 skip=1500 count=1 2>"$said" && fail 'it was read'
 grep -q 'Input/output error' "$said" || fail "the read did not end: $(cat "$said")"
 # What needs no home is as quick as ever.
@@ -33,8 +20,7 @@ timeout 10 cmp -n 100000 disk.img m/disk.img || fail 'what was read before is go
 timeout 10 sh -c 'printf new >m/new.txt && cat m/new.txt' >out || fail 'nothing can be written'
 [ "$(cat out)" = new ] || fail 'what was written is not what is read'
 timeout 10 jq -e .pid m/.isrfs/status >/dev/null || fail 'no status'
-printf 't\n' >&4
-home_says t
+home_answers
 until cat m/disk.img >out 2>"$said"; do
     grep -q 'Input/output error' "$said" || fail "$(cat "$said")"
 done
@@ -45,11 +31,9 @@ wait_unlocked site_a vm "$pid"
 # A daemon that waits for such a home can be killed.
 mount_at site_b vm n
 pid=$(daemon_pid n)
-printf 'f /\n' >&4
-home_says f
+home_hangs
 dd if=n/disk.img of=out bs=4096 skip=1500 count=1 2>/dev/null &
 home_says b
 kill -s KILL "$pid"
 timeout 10 tail --pid="$pid" -s 0.1 -f /dev/null || fail 'the daemon cannot be killed'
-printf 't\n' >&4
-home_says t
+home_answers

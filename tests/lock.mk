@@ -2,10 +2,10 @@
 check_PROGRAMS += tests/unit/test_message tests/unit/test_lockclient
 UNIT_TESTS += tests/unit/test_message tests/unit/test_lockclient
 
-tests_unit_test_message_SOURCES = tests/unit/test_message.c
+tests_unit_test_message_SOURCES = tests/unit/test_message.c tests/unit/lock_samples.h
 tests_unit_test_message_LDADD = liblockclient.a libbase.a $(CMOCKA_LIBS) $(SSH_LIBS) \
 	$(CRYPTO_LIBS)
-tests_unit_test_lockclient_SOURCES = tests/unit/test_lockclient.c
+tests_unit_test_lockclient_SOURCES = tests/unit/test_lockclient.c tests/unit/lock_samples.h
 tests_unit_test_lockclient_LDADD = liblockclient.a libbase.a $(CMOCKA_LIBS) $(SSH_LIBS) \
 	$(CRYPTO_LIBS)
 

@@ -43,26 +43,11 @@ in_one_line 'check it in first'
 site_b isr ci vm
 
 # Killed at each step: at the first objects, at the version record, at and after publishing.
-stop_at() {
-    mkdir -p fakes
-    rm -f fakes/*
-    for script in "$ISR_LIBEXEC"/lockserver/*; do
-        ln -s "$script" fakes/
-    done
-    rm "fakes/isr_rekey"
-    printf '#!/bin/sh\n%s\n' "$1" >fakes/isr_rekey
-    chmod +x fakes/isr_rekey
-    mkdir -p libexec
-    ln -sfn "$tmp/fakes" libexec/lockserver
-    for helper in "$ISR_LIBEXEC"/*; do
-        [ "${helper##*/}" = lockserver ] || ln -sfn "$helper" libexec/
-    done
-}
-real=$ISR_LIBEXEC/lockserver/isr_rekey
+real=$real_libexec/lockserver/isr_rekey
 # shellcheck disable=SC2016 # the shell that is made expands it
 for at in 'kill -KILL $PPID; exit 1' \
     "ISR_LOCKSRV_ROOT=\$ISR_LOCKSRV_ROOT $real \"\$@\" >/dev/null; kill -KILL \$PPID; exit 1"; do
-    stop_at "$at"
+    printf '#!/bin/sh\n%s\n' "$at" | replace_command isr_rekey
     status=0
     env ISR_LIBEXEC="$tmp/libexec" ISR_HOME="$tmp/a" isr rekey --yes vm >out 2>&1 || status=$?
     [ "$status" -eq 137 ] || fail "it was not killed: $status $(cat out)"

@@ -11,20 +11,13 @@ new_parcel vm disk.img
 site_a isr resize vm disk.img 1M
 
 # meanwhile LINE...: what happens before the lock server hears of site A's rollback.
-real=$ISR_LIBEXEC
 meanwhile() {
-    rm -rf libexec
-    mkdir -p libexec/lockserver
-    for file in "$real"/*; do
-        [ "${file##*/}" = lockserver ] || ln -s "$file" libexec/
-    done
-    cp "$real"/lockserver/* libexec/lockserver/
     {
-        printf '%s\n' '#!/bin/sh' "export PATH='$PATH' ISR_HOME='$tmp/b' ISR_LIBEXEC='$real'" \
+        printf '%s\n' '#!/bin/sh' "export PATH='$PATH' ISR_HOME='$tmp/b' ISR_LIBEXEC='$real_libexec'" \
             "export ISR_LOCKSRV='$ISR_LOCKSRV'"
         printf '%s </dev/null >/dev/null 2>&1\n' "$@"
-        printf "exec '%s' \"\$@\"\n" "$real/lockserver/isr_rollback"
-    } >libexec/lockserver/isr_rollback
+        printf "exec '%s' \"\$@\"\n" "$real_libexec/lockserver/isr_rollback"
+    } | replace_command isr_rollback
 }
 records() {
     find "$home/versions" -type f -name "$1-*" | wc -l

@@ -7,23 +7,16 @@
 requires jq
 
 # deadly COMMAND before|after: from now on, whoever calls this command of the lock server is killed.
-real=$ISR_LIBEXEC
 deadly() {
-    rm -rf libexec
-    mkdir -p libexec/lockserver
-    for file in "$real"/*; do
-        [ "${file##*/}" = lockserver ] || ln -s "$file" libexec/
-    done
-    cp "$real"/lockserver/* libexec/lockserver/
     {
         printf '#!/bin/sh\n'
-        [ "$2" = before ] || printf "%s '%s' \"\$@\" >/dev/null\n" '' "$real/lockserver/$1"
+        [ "$2" = before ] || printf "%s '%s' \"\$@\" >/dev/null\n" '' "$real_libexec/lockserver/$1"
         printf 'kill -s KILL $PPID\n'
-    } >"libexec/lockserver/$1"
+    } | replace_command "$1"
     ISR_LIBEXEC=$tmp/libexec
 }
 harmless() {
-    ISR_LIBEXEC=$real
+    ISR_LIBEXEC=$real_libexec
 }
 # killed COMMAND...
 killed() {

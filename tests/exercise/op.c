@@ -21,17 +21,12 @@ uint64_t op_random_seed(uint64_t seed)
     return (z ^ z >> 31) | 1;
 }
 
-static uint64_t below(uint64_t *random, uint64_t limit)
-{
-    return limit ? (test_random(random) >> 8) % limit : 0;
-}
-
 static enum op_kind make_kind(uint64_t *random, op_weights weights)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < OP_KINDS; i++)
         sum += weights[i];
-    uint64_t at = below(random, sum);
+    uint64_t at = test_random_below(random, sum);
     unsigned kind = 0;
     while (at >= weights[kind])
         at -= weights[kind++];
@@ -41,7 +36,7 @@ static enum op_kind make_kind(uint64_t *random, op_weights weights)
 static uint64_t make_size(uint64_t *random)
 {
     static const unsigned limits[] = {512, 512, 3 * BLOCK, 3 * BLOCK, CHUNK / 2, OP_SIZE_MAX};
-    return 1 + below(random, limits[below(random, 6)]);
+    return 1 + test_random_below(random, limits[test_random_below(random, 6)]);
 }
 
 static uint64_t min(uint64_t a, uint64_t b)
@@ -76,10 +71,10 @@ static void fit_copy(struct op *op, uint64_t file_size, uint64_t max)
 /* Half of all sizes are near the one that the file has, so that it is rarely very small. */
 static uint64_t make_file_size(uint64_t *random, uint64_t file_size, uint64_t max)
 {
-    if (below(random, 2))
-        return below(random, max + 1);
+    if (test_random_below(random, 2))
+        return test_random_below(random, max + 1);
     uint64_t low = file_size > OP_SIZE_MAX ? file_size - OP_SIZE_MAX : 0;
-    return min(low + below(random, 3 * OP_SIZE_MAX), max);
+    return min(low + test_random_below(random, 3 * OP_SIZE_MAX), max);
 }
 
 struct op op_next(uint64_t *random, op_weights weights, uint64_t number, uint64_t file_size,
@@ -88,11 +83,11 @@ struct op op_next(uint64_t *random, op_weights weights, uint64_t number, uint64_
     struct op op = {
         .kind = make_kind(random, weights),
         .number = number,
-        .offset = below(random, max),
-        .from = below(random, max),
+        .offset = test_random_below(random, max),
+        .from = test_random_below(random, max),
         .size = make_size(random),
     };
-    uint64_t how = below(random, 6);
+    uint64_t how = test_random_below(random, 6);
     if (how < 3)
         align(&op, how ? BLOCK : CHUNK);
     if (op.size > OP_SIZE_MAX)

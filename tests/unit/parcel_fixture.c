@@ -35,19 +35,9 @@ static int far_get_record(struct store *s, const char *name, struct buffer *out)
 
 static const struct store_ops far_ops = {.get = far_get, .get_record = far_get_record};
 
-void fixture_open(struct fixture *f)
+struct parcel_config fixture_config(struct fixture *f)
 {
-    assert_int_equal(log_fixture_open(f->dirfd, f->codec, &f->log), 0);
-    f->far = (struct far_store){
-        .store = {.ops = &far_ops, .name = "far", .codec = f->codec, .checked = true},
-        .log = f->log,
-        .home = f->home,
-    };
-    struct home_watch_config watch_config = {
-        .home = &f->far.store, .record = "versions/u/1", .probe_ms = 10};
-    if (f->watched)
-        assert_int_equal(home_watch_new(&watch_config, &f->watch), 0);
-    struct parcel_config config = {
+    return (struct parcel_config){
         .codec = f->codec,
         .store = f->watch ? home_watch_store(f->watch) : &f->far.store,
         .watch = f->watch,
@@ -60,6 +50,21 @@ void fixture_open(struct fixture *f)
         .dirty_bytes = f->dirty_bytes,
         .state_fd = f->dirfd,
     };
+}
+
+void fixture_open(struct fixture *f)
+{
+    assert_int_equal(log_fixture_open(f->dirfd, f->codec, &f->log), 0);
+    f->far = (struct far_store){
+        .store = {.ops = &far_ops, .name = "far", .codec = f->codec, .checked = true},
+        .log = f->log,
+        .home = f->home,
+    };
+    struct home_watch_config watch_config = {
+        .home = &f->far.store, .record = "versions/u/1", .probe_ms = 10};
+    if (f->watched)
+        assert_int_equal(home_watch_new(&watch_config, &f->watch), 0);
+    struct parcel_config config = fixture_config(f);
     if (object_id_is_hole(&f->catalog.id))
         assert_int_equal(
             log_fixture_put_empty(f->codec, &f->secret, site_log_store(f->log), &f->catalog), 0);

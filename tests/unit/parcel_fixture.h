@@ -45,6 +45,9 @@ void fixture_open(struct fixture *f);
 void fixture_close(struct fixture *f);
 void fixture_reopen(struct fixture *f);
 
+/* What it is opened with. */
+struct parcel_config fixture_config(struct fixture *f);
+
 /* As an unmount, and as an fsync. */
 void fixture_commit(struct fixture *f);
 void fixture_keep(struct fixture *f);

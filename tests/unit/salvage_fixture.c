@@ -14,17 +14,11 @@
 
 uint8_t salvage_expected[SALVAGE_SIZE];
 
-static void fill(struct fixture *f, uint8_t *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        data[i] = (uint8_t)(test_random(&f->random) >> 56);
-}
-
 /* Writes random bytes; they are salvage_expected if KEPT. */
 void salvage_write_at(struct fixture *f, uint64_t file, uint64_t offset, size_t size, bool kept)
 {
     uint8_t *data = malloc(size);
-    fill(f, data, size);
+    test_random_fill(&f->random, data, size);
     assert_int_equal(parcel_write(f->parcel, file, data, size, offset), size);
     if (kept)
         memcpy(salvage_expected + offset, data, size);
@@ -55,6 +49,20 @@ void salvage_spoil(struct fixture *f, unsigned segment, uint64_t offset, size_t 
     close(fd);
 }
 
+void salvage_remove_segment(struct fixture *f, unsigned segment)
+{
+    char name[32];
+    snprintf(name, sizeof name, "log/%016x", segment);
+    assert_int_equal(unlinkat(f->dirfd, name, 0), 0);
+}
+
+const struct log_damage *salvage_only_damage(struct fixture *f)
+{
+    const struct log_damage *all;
+    assert_int_equal(site_log_damage(f->log, &all), 1);
+    return all;
+}
+
 int salvage_open_log(struct fixture *f, bool salvage, bool give_up)
 {
     struct site_log_config config = log_fixture_config(f->dirfd, f->codec);
@@ -70,18 +78,9 @@ int salvage_open_parcel(struct fixture *f, const struct object_ref *base)
     assert_int_equal(site_log_newest_root(f->log, &root), 0);
     f->catalog = root.current;
     f->far.log = f->log;
-    struct parcel_config config = {
-        .codec = f->codec,
-        .store = &f->far.store,
-        .log = f->log,
-        .secret = &f->secret,
-        .pool = f->pool,
-        .counters = &f->counters,
-        .cache_bytes = 4 << 20,
-        .dirty_bytes = f->dirty_bytes,
-        .salvage = true,
-        .base = base,
-    };
+    struct parcel_config config = fixture_config(f);
+    config.salvage = true;
+    config.base = base;
     return parcel_open(&config, &f->catalog, &f->parcel);
 }
 

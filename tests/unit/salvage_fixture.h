@@ -19,11 +19,15 @@ void salvage_write_at(struct fixture *f, uint64_t file, uint64_t offset, size_t 
 
 /* Changes bytes of a segment's file. */
 void salvage_spoil(struct fixture *f, unsigned segment, uint64_t offset, size_t size);
+void salvage_remove_segment(struct fixture *f, unsigned segment);
 int salvage_open_log(struct fixture *f, bool salvage, bool give_up);
 /* With salvage; BASE may be NULL. */
 int salvage_open_parcel(struct fixture *f, const struct object_ref *base);
 /* After a close: the log is refused, and opens with salvage. */
 void salvage_open_damaged(struct fixture *f, const struct object_ref *base);
+
+/* The one place at which the log is damaged. */
+const struct log_damage *salvage_only_damage(struct fixture *f);
 
 /* What is told of losses. */
 struct salvage_told {

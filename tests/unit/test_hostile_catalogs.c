@@ -10,12 +10,13 @@
 #include <cmocka.h>
 
 #include "isrfs/parcel/catalog.h"
+#include "tests/random.h"
 
 static const struct object_secret secret = {{6, 6, 6}};
 
 struct bench {
     struct codec *codec;
-    unsigned seed;
+    uint64_t seed;
 };
 
 static int set_up(void **state)
@@ -40,13 +41,7 @@ static int tear_down(void **state)
 
 static unsigned below(struct bench *b, unsigned end)
 {
-    return (unsigned)rand_r(&b->seed) % end;
-}
-
-static void fill(struct bench *b, uint8_t *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        data[i] = (uint8_t)below(b, 256);
+    return (unsigned)test_random_below(&b->seed, end);
 }
 
 #define KEY                 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -338,7 +333,7 @@ static void cut_and_changed_catalogs_are_refused(void **state)
     }
     for (unsigned round = 0; round < 500; round++) {
         size_t size = below(b, sizeof noise);
-        fill(b, noise, size);
+        test_random_fill(&b->seed, noise, size);
         if (size > 8 && round % 2)
             memcpy(noise, object.data, 8);
         assert_int_equal(decode_bytes(b, ref.key, noise, size), -EBADMSG);
@@ -356,8 +351,8 @@ static void sealed_noise_is_no_catalog(void **state)
         struct object_ref ref;
         size_t clear_size = below(b, sizeof clear), plain_size = below(b, sizeof plain);
 
-        fill(b, clear, sizeof clear);
-        fill(b, plain, sizeof plain);
+        test_random_fill(&b->seed, clear, sizeof clear);
+        test_random_fill(&b->seed, plain, sizeof plain);
         if (round % 2) /* counts and lengths that could be */
             put_u32(clear, below(b, 6));
         if (round % 4 == 3) {

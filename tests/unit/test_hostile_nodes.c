@@ -10,6 +10,7 @@
 
 #include "isrfs/keyring/keyring.h"
 #include "isrfs/keyring/walk.h"
+#include "tests/random.h"
 #include "tests/unit/memory_store.h"
 
 static const struct object_secret secret = {{6, 6, 6}};
@@ -17,7 +18,7 @@ static const struct object_secret secret = {{6, 6, 6}};
 struct bench {
     struct codec *codec;
     struct store *store;
-    unsigned seed;
+    uint64_t seed;
 };
 
 static int set_up(void **state)
@@ -44,13 +45,7 @@ static int tear_down(void **state)
 
 static unsigned below(struct bench *b, unsigned end)
 {
-    return (unsigned)rand_r(&b->seed) % end;
-}
-
-static void fill(struct bench *b, uint8_t *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        data[i] = (uint8_t)below(b, 256);
+    return (unsigned)test_random_below(&b->seed, end);
 }
 
 /* What a node is made of, right or wrong. */
@@ -75,8 +70,8 @@ static struct object_ref plant(struct bench *b, const struct recipe *n)
     CLEANUP_BUFFER struct buffer object = {0};
     struct object_ref ref;
 
-    fill(b, clear, sizeof clear);
-    fill(b, keys, sizeof keys);
+    test_random_fill(&b->seed, clear, sizeof clear);
+    test_random_fill(&b->seed, keys, sizeof keys);
     clear[0] = (uint8_t)n->level;
     clear[1] = (uint8_t)n->patches;
     put_u16(clear + 2, (uint16_t)n->count);
@@ -256,7 +251,7 @@ static void cut_and_changed_nodes_are_refused(void **state)
     for (unsigned round = 0; round < 500; round++) {
         uint8_t noise[600];
         size_t size = 1 + below(b, sizeof noise - 1);
-        fill(b, noise, size);
+        test_random_fill(&b->seed, noise, size);
         if (size > 8 && round % 2)
             memcpy(noise, object.data, 8);
         bad.id = put_bytes(b, noise, size);

@@ -13,13 +13,8 @@
 #include <string.h>
 
 #include "isrfs/base/io.h"
-#include "lockclient/lockclient.h"
+#include "tests/unit/lock_samples.h"
 
-#define HEX32 "0123456789abcdef0123456789abcdef"
-#define NONCE "1700000000-1-1-" HEX32
-#define OTHER "1700000001-1-1-fedcba9876543210fedcba9876543210"
-
-static const uint8_t keyroot_a[LOCKCLIENT_KEYROOT_SIZE] = {1, 2, 3};
 static const uint8_t keyroot_b[LOCKCLIENT_KEYROOT_SIZE] = {4, 5, 6};
 
 static void test_a_new_nonce_says_what_it_is_based_on(void **state)
@@ -163,16 +158,6 @@ static void test_words_are_checked_before_anything_runs(void **state)
     assert_int_equal(error.status, 2);
     assert_int_equal(lockclient_release(lc, "vm", "-rf", &error), -EINVAL);
     assert_int_equal(lockclient_release(lc, "vm", NONCE, &error), 0);
-}
-
-static struct lockclient_create a_create(void)
-{
-    return (struct lockclient_create){
-        .version = {.keyroot = keyroot_a, .size = 1000, .newbytes = 500},
-        .uuid = HEX32,
-        .store = HEX32,
-        .src = "FILE:///srv/my parcels",
-    };
 }
 
 static void create_parcel(struct lockclient *lc)

@@ -11,14 +11,10 @@
 #include <string.h>
 
 #include "lockclient/message.h"
+#include "tests/unit/lock_samples.h"
 
-#define HEX32  "0123456789abcdef0123456789abcdef"
 #define HEX64  HEX32 HEX32
 #define HEX128 HEX64 HEX64
-#define NONCE  "1700000000-1-1-" HEX32
-#define OTHER  "1700000001-1-1-fedcba9876543210fedcba9876543210"
-
-static const uint8_t keyroot_a[LOCKCLIENT_KEYROOT_SIZE] = {1, 2, 3};
 
 /* --- words and requests --- */
 
@@ -57,16 +53,6 @@ static void test_names_and_nonces_are_exact(void **state)
     };
     for (size_t i = 0; i < sizeof bad_nonces / sizeof *bad_nonces; i++)
         assert_false(message_nonce_valid(bad_nonces[i]));
-}
-
-static struct lockclient_create a_create(void)
-{
-    return (struct lockclient_create){
-        .version = {.keyroot = keyroot_a, .size = 1000, .newbytes = 500},
-        .uuid = HEX32,
-        .store = HEX32,
-        .src = "FILE:///srv/my parcels",
-    };
 }
 
 static void test_requests_carry_peoples_text_encoded(void **state)

@@ -35,11 +35,6 @@ struct worker {
 
 /* --- what threads do --- */
 
-static uint64_t below(uint64_t *random, uint64_t limit)
-{
-    return (test_random(random) >> 8) % limit;
-}
-
 /* Users get EIO for both. */
 static bool is_of_the_home(int error)
 {
@@ -144,10 +139,11 @@ static void step(struct worker *k)
 {
     static const unsigned limits[] = {512, 3 * 4096, CHUNK, PIECE_MAX};
     struct world *w = k->world;
-    unsigned file = (unsigned)below(&k->random, FILES), what = (unsigned)below(&k->random, 100);
-    uint64_t offset = below(&k->random, FILE_MAX - PIECE_MAX);
-    uint64_t size = 1 + below(&k->random, limits[below(&k->random, 4)]);
-    if (below(&k->random, 3) == 0) {
+    unsigned file = (unsigned)test_random_below(&k->random, FILES),
+             what = (unsigned)test_random_below(&k->random, 100);
+    uint64_t offset = test_random_below(&k->random, FILE_MAX - PIECE_MAX);
+    uint64_t size = 1 + test_random_below(&k->random, limits[test_random_below(&k->random, 4)]);
+    if (test_random_below(&k->random, 3) == 0) {
         offset -= offset % 4096;
         size = (size + 4095) / 4096 * 4096;
     }
@@ -158,7 +154,7 @@ static void step(struct worker *k)
     else if (what < 88)
         do_zero(k, file, offset, size, what % 2);
     else if (what < 90)
-        do_truncate(k, file, below(&k->random, FILE_MAX));
+        do_truncate(k, file, test_random_below(&k->random, FILE_MAX));
     else if (what < 99)
         world_keep(w);
     else

@@ -13,11 +13,6 @@
 #include "tests/random.h"
 #include "tests/unit/parcel_fixture.h"
 
-static uint64_t below(struct fixture *f, uint64_t limit)
-{
-    return test_random(&f->random) % limit;
-}
-
 #define SHADOW_MAX (20 * CHUNK)
 
 struct shadow {
@@ -37,9 +32,9 @@ static void check_equal(struct fixture *f, uint64_t id, const struct shadow *s)
 static void random_range(struct fixture *f, uint64_t *offset, uint64_t *size)
 {
     static const uint64_t sizes[] = {1, 511, 4096, 5000, CHUNK, 3 * CHUNK + 7};
-    *size = 1 + below(f, sizes[below(f, 6)]);
-    *offset = below(f, SHADOW_MAX - *size);
-    if (below(f, 2))
+    *size = 1 + test_random_below(&f->random, sizes[test_random_below(&f->random, 6)]);
+    *offset = test_random_below(&f->random, SHADOW_MAX - *size);
+    if (test_random_below(&f->random, 2))
         *offset = *offset / 4096 * 4096;
 }
 
@@ -61,7 +56,7 @@ static void step_zero(struct fixture *f, uint64_t id, struct shadow *s)
 {
     uint64_t offset, size;
     random_range(f, &offset, &size);
-    bool keep = below(f, 2);
+    bool keep = test_random_below(&f->random, 2);
     assert_int_equal(parcel_zero(f->parcel, id, offset, size, keep), 0);
     uint64_t end = offset + size;
     if (!keep && end > s->size) {
@@ -74,7 +69,7 @@ static void step_zero(struct fixture *f, uint64_t id, struct shadow *s)
 
 static void step_truncate(struct fixture *f, uint64_t id, struct shadow *s)
 {
-    uint64_t size = below(f, SHADOW_MAX);
+    uint64_t size = test_random_below(&f->random, SHADOW_MAX);
     assert_int_equal(parcel_truncate(f->parcel, id, size), 0);
     if (size > s->size)
         memset(s->data + s->size, 0, size - s->size);
@@ -85,7 +80,7 @@ static void step_seek(struct fixture *f, uint64_t id, const struct shadow *s)
 {
     if (s->size == 0)
         return;
-    uint64_t from = below(f, s->size), hole, data;
+    uint64_t from = test_random_below(&f->random, s->size), hole, data;
     assert_int_equal(parcel_seek(f->parcel, id, from, false, &hole), 0);
     assert_true(hole >= from && hole <= s->size);
     int r = parcel_seek(f->parcel, id, from, true, &data);
@@ -103,9 +98,9 @@ static void files_read_as_they_were_written(void **state)
     uint64_t ids[2] = {fixture_make(f, "disk.img"), fixture_make(f, "other")};
     struct shadow shadows[2] = {{calloc(1, SHADOW_MAX), 0}, {calloc(1, SHADOW_MAX), 0}};
     for (int i = 0; i < 3000; i++) {
-        size_t which = below(f, 2);
+        size_t which = test_random_below(&f->random, 2);
         struct shadow *s = &shadows[which];
-        uint64_t dice = below(f, 100);
+        uint64_t dice = test_random_below(&f->random, 100);
         if (dice < 60)
             step_write(f, ids[which], s);
         else if (dice < 72)
@@ -121,7 +116,7 @@ static void files_read_as_they_were_written(void **state)
         else
             fixture_commit(f);
         if (i % 100 == 99) {
-            if (below(f, 3) == 0)
+            if (test_random_below(&f->random, 3) == 0)
                 fixture_commit(f);
             else
                 fixture_keep(f);

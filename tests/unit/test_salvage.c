@@ -37,10 +37,9 @@ static void a_damaged_record_costs_its_blocks_alone(void **state)
     salvage_assert_content(f, disk);
     salvage_assert_lost(f, 40 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
     assert_int_equal(salvage_lost_operations(f), 0);
-    const struct log_damage *all;
-    assert_int_equal(site_log_damage(f->log, &all), 1);
-    assert_int_equal(all[0].records, 1);
-    assert_true(all[0].newer);
+    const struct log_damage *damage = salvage_only_damage(f);
+    assert_int_equal(damage->records, 1);
+    assert_true(damage->newer);
     salvage_assert_it_ends(f, disk);
 }
 
@@ -64,9 +63,8 @@ static void a_batch_that_is_lost_whole_is_counted(void **state)
     salvage_spoil(f, 1, second, end - second);
     salvage_open_damaged(f, NULL);
     salvage_assert_content(f, disk);
-    const struct log_damage *all;
-    assert_int_equal(site_log_damage(f->log, &all), 1);
-    assert_int_equal(all[0].records, 2); /* nobody knows what they held */
+    const struct log_damage *damage = salvage_only_damage(f);
+    assert_int_equal(damage->records, 2); /* nobody knows what they held */
     salvage_assert_it_ends(f, disk);
 }
 
@@ -250,9 +248,8 @@ static void damage_in_what_a_commit_left_over_is_told(void **state)
     salvage_open_damaged(f, NULL);
     salvage_assert_content(f, disk);
     salvage_assert_lost(f, 3 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
-    const struct log_damage *all;
-    assert_int_equal(site_log_damage(f->log, &all), 1);
-    assert_true(all[0].newer);
+    const struct log_damage *damage = salvage_only_damage(f);
+    assert_true(damage->newer);
     assert_true(salvage_lost_operations(f) > 0); /* there may have been more */
     salvage_assert_it_ends(f, disk);
 }
@@ -270,15 +267,12 @@ static void a_missing_segment_is_told(void **state)
     salvage_write_at(f, disk, 41 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
     fixture_keep(f);
     fixture_close(f);
-    char path[128];
-    snprintf(path, sizeof path, "%s/log/%016x", f->path, 2);
-    assert_int_equal(unlink(path), 0);
+    salvage_remove_segment(f, 2);
     salvage_open_damaged(f, NULL);
-    const struct log_damage *all;
-    assert_int_equal(site_log_damage(f->log, &all), 1);
-    assert_int_equal(all[0].segment, 2);
-    assert_true(all[0].records >= 2); /* the next one says so */
-    assert_true(all[0].newer);
+    const struct log_damage *damage = salvage_only_damage(f);
+    assert_int_equal(damage->segment, 2);
+    assert_true(damage->records >= 2); /* the next one says so */
+    assert_true(damage->newer);
     salvage_assert_content(f, disk);
     salvage_assert_it_ends(f, disk);
 }
@@ -293,14 +287,11 @@ static void a_first_segment_that_is_missing_is_told(void **state)
     salvage_write_at(f, disk, 40 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
     fixture_commit(f);
     fixture_close(f);
-    char path[128];
-    snprintf(path, sizeof path, "%s/log/%016x", f->path, 1);
-    assert_int_equal(unlink(path), 0);
+    salvage_remove_segment(f, 1);
     assert_int_equal(salvage_open_log(f, false, false), -EBADMSG);
     assert_int_equal(salvage_open_log(f, true, false), 0);
-    const struct log_damage *all;
-    assert_int_equal(site_log_damage(f->log, &all), 1);
-    assert_int_equal(all[0].segment, 1);
+    const struct log_damage *damage = salvage_only_damage(f);
+    assert_int_equal(damage->segment, 1);
     assert_int_equal(salvage_open_parcel(f, NULL), 0);
     assert_true(salvage_losses(f).bytes > 0);
 }
@@ -315,9 +306,8 @@ static void a_newest_segment_without_its_header_is_set_aside(void **state)
     fixture_close(f);
     salvage_spoil(f, 2, 0, 20);
     salvage_open_damaged(f, NULL);
-    const struct log_damage *all;
-    assert_int_equal(site_log_damage(f->log, &all), 1);
-    assert_int_equal(all[0].segment, 2);
+    const struct log_damage *damage = salvage_only_damage(f);
+    assert_int_equal(damage->segment, 2);
     salvage_assert_content(f, disk);
     salvage_assert_it_ends(f, disk);
     assert_int_equal(faccessat(f->dirfd, "log/0000000000000002.damaged", F_OK, 0), 0);

@@ -6,55 +6,15 @@
 
 #include <cmocka.h>
 
-#include "isrfs/keyring/keyring.h"
 #include "isrfs/keyring/walk.h"
+#include "tests/unit/keyring_bench.h"
 #include "tests/unit/memory_store.h"
 
 static const struct object_secret secret = {{1}};
 
-struct bench {
-    struct codec *codec;
-    struct store *store;
-    struct keyring *k;
-    struct object_ref root;
-    unsigned height;
-};
-
-static int set_up(void **state)
-{
-    static const struct codec_settings settings = {.method = CODEC_STORED};
-    struct bench *b = calloc(1, sizeof *b);
-
-    b->codec = codec_new(&settings);
-    b->store = memory_store_new(b->codec);
-    struct keyring_config config = {.codec = b->codec, .store = b->store, .secret = &secret};
-    b->k = keyring_new(&config, 0, &b->root);
-    assert_non_null(b->k);
-    *state = b;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct bench *b = *state;
-
-    keyring_free(b->k);
-    store_free(b->store);
-    codec_free(b->codec);
-    free(b);
-    return 0;
-}
-
-static void set(struct bench *b, uint64_t index, uint8_t generation)
-{
-    struct object_ref ref = {.key = {{1}}, .id = {{generation}}};
-    put_u64(ref.id.bytes + 8, index);
-    assert_int_equal(keyring_set(b->k, index, &ref), 0);
-}
-
 static struct object_id save(struct bench *b)
 {
-    assert_int_equal(keyring_save(b->k, memory_store_put, b->store, &b->root, &b->height), 0);
+    bench_save(b);
     return b->root.id;
 }
 
@@ -81,7 +41,7 @@ static int see(void *ctx, enum object_kind kind, const struct object_id *id, uin
     case OBJECT_CHUNK:
         s->chunks++;
         s->chunk_sum += index;
-        s->wrong |= object || get_u64(id->bytes + 8) != index;
+        s->wrong |= object || get_u64(id->bytes) != index;
         return s->stop;
     default:
         s->patches += kind == OBJECT_PATCH;
@@ -126,8 +86,8 @@ static void everything_is_visited_once_with_its_place(void **state)
     struct seen seen = {0};
 
     for (uint64_t i = 0; i < 900; i += 3, sum += 7 * (i - 3))
-        set(b, 7 * i, 1);
-    set(b, 1ull << 40, 1);
+        bench_set(b, 7 * i, 1);
+    bench_set(b, 1ull << 40, 1);
     struct object_id root = save(b);
     assert_int_equal(walk(b, &root, NULL, &seen), 0);
     assert_int_equal(seen.chunks, 301);
@@ -143,10 +103,10 @@ static void a_base_hides_what_both_have(void **state)
     const struct object_id hole = {{0}};
 
     for (uint64_t i = 0; i < 1000; i++)
-        set(b, i * 100, 1);
+        bench_set(b, i * 100, 1);
     struct object_id base = save(b);
-    set(b, 50000, 2);
-    set(b, 7, 1);
+    bench_set(b, 50000, 2);
+    bench_set(b, 7, 1);
     struct object_id root = save(b);
     assert_walk(b, &root, &base, 1 + 2 * 1 + 1, 2);
     assert_walk(b, &root, &root, 0, 0);
@@ -160,19 +120,19 @@ static void trees_of_unlike_height_meet_at_the_left(void **state)
 {
     struct bench *b = *state;
 
-    set(b, 1, 1);
-    set(b, 2, 1);
+    bench_set(b, 1, 1);
+    bench_set(b, 2, 1);
     struct object_id low = save(b);
     assert_int_equal(b->height, 1);
-    set(b, 3, 1);
-    set(b, 1ull << 20, 1);
+    bench_set(b, 3, 1);
+    bench_set(b, 1ull << 20, 1);
     struct object_id high = save(b);
     assert_int_equal(b->height, 3);
     /* the root, the left path (2) with entry 3, the right path (2) with its chunk */
     assert_walk(b, &high, &low, 5, 2);
     /* and the other way round: the low root differs, two of its entries do not */
     assert_walk(b, &low, &high, 1, 0);
-    set(b, 5000, 1);
+    bench_set(b, 5000, 1);
     assert_int_equal(keyring_clear(b->k, 3, 4), 0);
     struct object_id same_left = save(b);
     assert_walk(b, &low, &same_left, 0, 0);
@@ -183,10 +143,10 @@ static void an_unreadable_base_hides_nothing(void **state)
 {
     struct bench *b = *state;
 
-    set(b, 1, 1);
-    set(b, 300, 1);
+    bench_set(b, 1, 1);
+    bench_set(b, 300, 1);
     struct object_id base = save(b);
-    set(b, 2, 1);
+    bench_set(b, 2, 1);
     struct object_id root = save(b);
     assert_walk(b, &root, &base, 2, 1);
     assert_int_equal(store_remove(b->store, &base), 0);
@@ -199,7 +159,7 @@ static void a_visitor_may_skip_and_stop(void **state)
     struct seen not_into = {.not_into = 1}, stop = {.stop = -ECANCELED};
 
     for (uint64_t i = 0; i < 10; i++)
-        set(b, i * 256, 1);
+        bench_set(b, i * 256, 1);
     struct object_id root = save(b);
     assert_int_equal(walk(b, &root, NULL, &not_into), 0);
     assert_int_equal(not_into.nodes, 11);
@@ -225,7 +185,7 @@ static void a_bad_node_is_told_and_the_rest_is_walked(void **state)
     struct seen seen = {0};
 
     for (uint64_t i = 0; i < 4; i++)
-        set(b, i * 256, 1);
+        bench_set(b, i * 256, 1);
     struct object_id root = save(b);
     assert_int_equal(walk_tree(b->store, b->codec, &root, NULL, &finder), 0);
     memory_store_flip(b->store, &second, 77);
@@ -296,7 +256,7 @@ static void patches_are_visited_unless_the_base_has_them(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(everything_is_visited_once_with_its_place),
         TEST(a_base_hides_what_both_have),

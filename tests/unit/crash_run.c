@@ -88,17 +88,16 @@ void crash_run_count(const struct crash_run *r, struct crash_tally *y, const str
     y->states++;
     if (good || y->broken++ > 0)
         return;
-    y->first_prefix = plan->prefix;
+    if (plan->fault == CRASH_NO_FAULT)
+        crash_trace_print(t, plan->prefix);
     snprintf(y->first, sizeof y->first,
              "%s loses its power before operation %zu of %zu, %s of what was not flushed: %s",
              plan->only ? plan->only : "each machine", plan->prefix, t->count,
              crash_choice_names[plan->choice], r->why);
 }
 
-void crash_run_check(const struct crash_run *r, const struct crash_tally *y)
+void crash_run_check(const struct crash_tally *y)
 {
-    if (!y->broken)
-        return;
-    crash_trace_print(r->trace, y->first_prefix);
-    fail_msg("%s", y->first);
+    if (y->broken)
+        fail_msg("%s", y->first);
 }

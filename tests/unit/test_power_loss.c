@@ -239,7 +239,7 @@ static void a_power_loss_at_any_operation_keeps_the_promise(void **state)
         print_message("%lu states (%lu more were the same), %lu broken\n", y.all.states, y.same,
                       y.all.broken);
     }
-    crash_run_check(&w->run, &y.all);
+    crash_run_check(&y.all);
     assert_true(y.all.states > 100);
 }
 

@@ -304,17 +304,17 @@ static void finish_recorded(struct world *w)
 }
 
 /* A crash in what isr ci does to the state that lies there now. */
-static void crash_recovery(struct world *w, struct crash_tally *y, const struct crash_mark *at)
+static void crash_recovery(struct world *w, struct crash_tally *y, struct crash_mark at)
 {
     long answers = w->answer_count;
-    crash_disk_restore(w->answers[at->event].server, w->server);
-    w->run.history.now = *at;
+    crash_disk_restore(w->answers[at.event].server, w->server);
+    w->run.history.now = at;
     struct crash_trace *t = record(w, finish_recorded);
     for (int i = 0; i < 4; i++) {
         struct crash_plan plan = make_plan(w, t, t->initial);
         const struct crash_mark *mark = crash_history_at(&w->run.history, t, plan.prefix);
         crash_run_build(t, &plan, w->machines);
-        crash_run_count(&w->run, y, t, &plan, holds(w, mark ? mark : at));
+        crash_run_count(&w->run, y, t, &plan, holds(w, mark ? mark : &at));
     }
     crash_trace_free(t);
     while (w->answer_count > answers)
@@ -328,7 +328,7 @@ static void crash_once(struct world *w, struct crash_tally *y, const struct cras
     crash_run_count(&w->run, y, w->run.trace, plan, holds(w, at));
     if (plan->fault == CRASH_NO_FAULT && y->states % 12 == 0) {
         crash_run_build(w->run.trace, plan, w->machines);
-        crash_recovery(w, y, at);
+        crash_recovery(w, y, *at); /* recording moves the marks */
     }
 }
 
@@ -389,7 +389,7 @@ static void a_power_loss_at_any_operation_loses_no_version_and_no_fsync(void **s
         crash_once(w, &y, &plan);
     }
     print_message("%lu states, %lu broken\n", y.states, y.broken);
-    crash_run_check(&w->run, &y);
+    crash_run_check(&y);
 }
 
 /* A flush is left out once the parcel has been imported: this has to be noticed. */

@@ -222,13 +222,6 @@ uint64_t fixture_size_of(struct fixture *f, uint64_t id)
     return attr.size;
 }
 
-uint64_t fixture_log_bytes(struct fixture *f)
-{
-    uint64_t bytes, objects;
-    site_log_usage(f->log, &bytes, &objects);
-    return bytes;
-}
-
 void fixture_check_bound(struct fixture *f)
 {
     struct parcel_usage usage;

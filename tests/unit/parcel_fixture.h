@@ -74,8 +74,6 @@ void fixture_put(struct fixture *f, uint64_t id, int byte, size_t size, uint64_t
 uint8_t fixture_byte_at(struct fixture *f, uint64_t id, uint64_t offset);
 uint64_t fixture_size_of(struct fixture *f, uint64_t id);
 
-/* How much the log holds: where its next record goes, while there is one segment. */
-uint64_t fixture_log_bytes(struct fixture *f);
 /* What was changed takes no more memory than it may. */
 void fixture_check_bound(struct fixture *f);
 

@@ -58,20 +58,20 @@ static void keeping_a_small_change_costs_a_small_record(void **state)
     fixture_commit(f);
     fixture_put(f, disk, 7, 4096, 8192);
     fixture_keep(f);
-    uint64_t before = fixture_log_bytes(f);
+    uint64_t before = site_log_bytes(f->log);
     fixture_put(f, disk, 7, 4096, 4096);
     fixture_keep(f);
-    assert_in_range(fixture_log_bytes(f) - before, 4096, 4096 + 512);
+    assert_in_range(site_log_bytes(f->log) - before, 4096, 4096 + 512);
 }
 
 static void a_big_write_is_encoded_and_not_logged_by_block(void **state)
 {
     struct fixture *f = *state;
-    uint64_t disk = fixture_make(f, "memory"), before = fixture_log_bytes(f);
+    uint64_t disk = fixture_make(f, "memory"), before = site_log_bytes(f->log);
     for (uint64_t i = 0; i < 100; i++)
         fixture_put(f, disk, 7, CHUNK, i * CHUNK); /* compresses to nothing */
     fixture_keep(f);
-    assert_true(fixture_log_bytes(f) - before < 100000);
+    assert_true(site_log_bytes(f->log) - before < 100000);
     fixture_reopen(f);
     CLEANUP_FREE uint8_t *data = malloc(CHUNK);
     assert_int_equal(parcel_read(f->parcel, disk, data, CHUNK, 50 * CHUNK), CHUNK);

@@ -105,11 +105,11 @@ static void what_is_left_over_needs_nothing_older_than_its_commit(void **state)
     fixture_put(f, id, 2, 4096, 8192);
     fixture_keep(f);
     assert_true(fixture_tidy(f));
-    before = fixture_log_bytes(f);
+    before = site_log_bytes(f->log);
     assert_true(fixture_tidy(f));
-    once = fixture_log_bytes(f);
+    once = site_log_bytes(f->log);
     assert_true(fixture_tidy(f));
-    twice = fixture_log_bytes(f);
+    twice = site_log_bytes(f->log);
     assert_true(once - before >= 2 * 4096); /* the blocks are said again */
     assert_int_equal(twice - once, once - before);
     assert_true(once - before < CHUNK); /* and nothing but these */

@@ -17,10 +17,10 @@ static uint64_t three_fsyncs(struct fixture *f, uint64_t disk, uint64_t *ret_end
 {
     salvage_write_at(f, disk, 3 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
     fixture_keep(f);
-    uint64_t second = fixture_log_bytes(f);
+    uint64_t second = site_log_bytes(f->log);
     salvage_write_at(f, disk, 40 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
     fixture_keep(f);
-    *ret_end = fixture_log_bytes(f);
+    *ret_end = site_log_bytes(f->log);
     salvage_write_at(f, disk, 41 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
     salvage_write_at(f, disk, 4 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
     fixture_keep(f);
@@ -76,7 +76,7 @@ static void lost_operations_are_counted_and_the_blocks_kept(void **state)
     struct parcel_attr attr;
     assert_int_equal(parcel_mkdir(f->parcel, CATALOG_ROOT, "folder", 0700, &attr), 0);
     fixture_keep(f);
-    uint64_t end = fixture_log_bytes(f);
+    uint64_t end = site_log_bytes(f->log);
     salvage_write_at(f, disk, 6 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
     fixture_keep(f);
     fixture_close(f);
@@ -95,7 +95,7 @@ static void what_builds_on_lost_operations_is_left_out_and_counted(void **state)
     struct parcel_attr attr;
     assert_int_equal(parcel_mkdir(f->parcel, CATALOG_ROOT, "folder", 0700, &attr), 0);
     fixture_keep(f);
-    uint64_t end = fixture_log_bytes(f);
+    uint64_t end = site_log_bytes(f->log);
     struct parcel_attr file;
     assert_int_equal(parcel_create(f->parcel, attr.file_id, "in it", 0600, &file), 0);
     assert_int_equal(parcel_write(f->parcel, file.file_id, "text", 4, 0), 4);
@@ -134,7 +134,7 @@ static void a_damaged_chunk_is_what_its_base_has(void **state)
     struct fixture *f = *state;
     uint64_t disk = salvage_make_disk(f);
     struct object_ref base = f->catalog;
-    uint64_t begin = fixture_log_bytes(f);
+    uint64_t begin = site_log_bytes(f->log);
     salvage_write_at(f, disk, CHUNK, CHUNK,
                      false); /* one object, the first thing that is written now */
     fixture_commit(f);
@@ -171,7 +171,7 @@ static void find_commit(struct fixture *f, uint64_t *ret_catalog, uint64_t *ret_
     assert_int_equal(catalog_load(site_log_store(f->log), f->codec, &f->catalog, &catalog), 0);
     struct object_id node = catalog->entries[0].root.id;
     catalog_free(catalog);
-    uint64_t root = fixture_log_bytes(f) - segment_record_size(8 + 8 + 3 * 64 + 1 + 8);
+    uint64_t root = site_log_bytes(f->log) - segment_record_size(8 + 8 + 3 * 64 + 1 + 8);
     *ret_catalog = root - segment_record_size(32 + object_size(f, &f->catalog.id));
     *ret_node = *ret_catalog - segment_record_size(32 + object_size(f, &node));
 }
@@ -232,11 +232,11 @@ static void damage_in_what_a_commit_left_over_is_told(void **state)
     uint64_t disk = salvage_make_disk(f);
     fixture_send_home(f);
     f->far.away = true;
-    uint64_t before = fixture_log_bytes(f);
+    uint64_t before = site_log_bytes(f->log);
     salvage_write_at(f, disk, 40 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
     salvage_write_at(f, disk, 3 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
     assert_true(fixture_tidy(f));
-    uint64_t root = fixture_log_bytes(f) - before - segment_record_size(8 + 8 + 3 * 64 + 1 + 8);
+    uint64_t root = site_log_bytes(f->log) - before - segment_record_size(8 + 8 + 3 * 64 + 1 + 8);
     salvage_write_at(f, disk, 70 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
     fixture_keep(f);
     salvage_write_at(f, disk, 71 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);

@@ -13,7 +13,7 @@ home_pid=
 
 # Nothing can be cleaned up around a mount that hangs.
 # shellcheck disable=SC2154 # status is set there
-trap 'status=$?; [ -z "$home_pid" ] || kill -s KILL "$home_pid" 2>/dev/null; (exit "$status"); clean_up' EXIT
+trap 'status=$?; set +e; [ -z "$home_pid" ] || kill -s KILL "$home_pid" 2>/dev/null; (exit "$status"); clean_up' EXIT
 
 # home_says LETTER: waits until the home's server says so.
 home_says() {

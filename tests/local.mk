@@ -65,6 +65,7 @@ SHELL_TESTS += \
 	tests/unknown-parcel-is-said.sh \
 	tests/verify-finds-damage.sh \
 	tests/waiting-for-the-home-has-an-end.sh \
+	tests/who-waits-for-the-home-can-be-killed.sh \
 	tests/wrong-arguments-are-usage-errors.sh \
 	tests/writes-go-on-while-the-home-hangs.sh \
 	tests/wrong-secret-opens-nothing.sh \

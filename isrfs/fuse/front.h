@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "isrfs/fuse/askers.h"
 #include "isrfs/fuse/mount.h"
 #include "isrfs/fuse/writers.h"
 
@@ -42,6 +43,7 @@ struct mount {
     pthread_mutex_t flush_lock;
     bool ending; /* flush_lock: requests will not be served any more */
     struct seek *seek;
+    struct askers *askers;
 };
 
 static inline struct mount *front_mount(fuse_req_t req)

@@ -1,6 +1,7 @@
 # Not libfuse.a: that is another library's name.
 noinst_LIBRARIES += libisrfuse.a
 libisrfuse_a_SOURCES = \
+	isrfs/fuse/askers.c isrfs/fuse/askers.h \
 	isrfs/fuse/control.c isrfs/fuse/control.h \
 	isrfs/fuse/control_client.c \
 	isrfs/fuse/control_socket.c isrfs/fuse/control_socket.h \

@@ -161,10 +161,33 @@ static int serve(struct mount *m)
     return r < 0 ? r : 0;
 }
 
+static void wake_who_waits(void *ctx)
+{
+    struct mount *m = ctx;
+    if (m->config.checkout->watch)
+        home_watch_ask(m->config.checkout->watch);
+}
+
+static int begin_asking(struct mount *m)
+{
+    int r = askers_new(wake_who_waits, m, &m->askers);
+    if (r == 0)
+        parcel_set_given_up(m->config.parcel, askers_given_up, m->askers);
+    return r;
+}
+
+static void end_asking(struct mount *m)
+{
+    parcel_set_given_up(m->config.parcel, NULL, NULL);
+    askers_free(m->askers);
+    m->askers = NULL;
+}
+
 int mount_serve(struct mount *m)
 {
     struct watch *watch = NULL;
-    int r = seek_new(m, &m->seek);
+    int r = begin_asking(m);
+    r = r < 0 ? r : seek_new(m, &m->seek);
     r = r < 0 ? r : watch_new(m, &watch);
     r = r < 0 ? r : serve(m);
     if (r < 0) {
@@ -178,6 +201,7 @@ int mount_serve(struct mount *m)
     pthread_mutex_unlock(&m->flush_lock);
     seek_free(m->seek);
     m->seek = NULL;
+    end_asking(m);
     return r;
 }
 

@@ -74,7 +74,11 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set,
                        struct fuse_file_info *fi)
 {
     (void)fi;
-    int r = set_attributes(front_mount(req), ino, st, set);
+    struct mount *m = front_mount(req);
+    struct asker asker;
+    askers_begin(m->askers, &asker, req, false);
+    int r = set_attributes(m, ino, st, set);
+    askers_end(&asker);
     if (r < 0)
         front_reply(req, r);
     else

@@ -99,9 +99,12 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
     COUNT(counters_of(m), read_requests, 1);
     void *buffer = front_buffer(m);
     struct parcel_view view;
+    struct asker asker;
+    askers_begin(m->askers, &asker, req, !(fi->flags & O_DIRECT));
     ssize_t n = buffer
                     ? parcel_read_view(m->config.parcel, ino, buffer, size, (uint64_t)offset, &view)
                     : -ENOMEM;
+    askers_end(&asker);
     if (n < 0) {
         COUNT(counters_of(m), reads_failed, 1);
         front_reply(req, (int)n);
@@ -118,8 +121,11 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
     (void)fi;
     struct mount *m = front_mount(req);
     COUNT(counters_of(m), write_requests, 1);
+    struct asker asker;
+    askers_begin(m->askers, &asker, req, false);
     ssize_t n = virtual_is(ino) ? -EPERM
                                 : parcel_write(m->config.parcel, ino, data, size, (uint64_t)offset);
+    askers_end(&asker);
     if (n < 0) {
         COUNT(counters_of(m), writes_failed, 1);
         front_reply(req, (int)n);
@@ -160,6 +166,16 @@ static void do_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
         front_reply(req, r);
 }
 
+static int zero(struct mount *m, fuse_req_t req, fuse_ino_t ino, off_t offset, off_t size,
+                bool keep_size)
+{
+    struct asker asker;
+    askers_begin(m->askers, &asker, req, false);
+    int r = parcel_zero(m->config.parcel, ino, (uint64_t)offset, (uint64_t)size, keep_size);
+    askers_end(&asker);
+    return r;
+}
+
 /* The kernel has written back and dropped its pages of the range. What is not done here must be
  * EOPNOTSUPP, never EINVAL: callers then write zeros themselves. */
 static void do_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t size,
@@ -171,8 +187,7 @@ static void do_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
     if (virtual_is(ino))
         front_reply(req, -EPERM);
     else if (what == FALLOC_FL_ZERO_RANGE || (what == FALLOC_FL_PUNCH_HOLE && keep_size))
-        front_reply(req, parcel_zero(front_mount(req)->config.parcel, ino, (uint64_t)offset,
-                                     (uint64_t)size, keep_size));
+        front_reply(req, zero(front_mount(req), req, ino, offset, size, keep_size));
     else
         front_reply(req, -EOPNOTSUPP);
 }

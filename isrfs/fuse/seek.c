@@ -94,8 +94,11 @@ static int find_hole(struct mount *m, uint64_t file_id, uint64_t offset, uint64_
 static void serve(struct mount *m, const struct request *request)
 {
     uint64_t found = 0;
+    struct asker asker;
+    askers_begin(m->askers, &asker, request->req, false);
     int r = request->data ? find_data(m, request->file_id, request->offset, &found)
                           : find_hole(m, request->file_id, request->offset, &found);
+    askers_end(&asker);
     answer(request->req, r, found);
 }
 
@@ -182,7 +185,10 @@ void seek_request(struct seek *s, fuse_req_t req, uint64_t file_id, uint64_t off
     struct mount *m = s->m;
     bool certain = !writers_has(m->writers, file_id); /* before the parcel is asked */
     uint64_t found = 0;
+    struct asker asker;
+    askers_begin(m->askers, &asker, req, false);
     int r = parcel_seek(m->config.parcel, file_id, offset, data, &found);
+    askers_end(&asker);
     certain |= (r < 0 && r != -ENXIO) || (r == 0 && data && found == offset);
     struct request request = {.req = req, .file_id = file_id, .offset = offset, .data = data};
     if (certain)

@@ -130,6 +130,10 @@ int parcel_truncate(struct parcel *p, uint64_t file_id, uint64_t size);
  * writing where a block of 4 KiB is changed in part; seeking). If that is away they wait as the
  * config says, holding nothing, and go on when it is back; after that -EHOSTDOWN. */
 
+/* GIVEN_UP is asked by calls that wait so, in their threads, as home_watch_patience says; they end
+ * with -EINTR. To be set while no call is under way; NULL: they do not give up. */
+void parcel_set_given_up(struct parcel *p, bool (*given_up)(void *ctx), void *ctx);
+
 /* Reads up to SIZE bytes; fewer only at the end of the file. -EIO for a range that is missing or
  * damaged (logged with file, chunk and id; never wrong bytes), at once. */
 ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size, uint64_t offset);
@@ -207,8 +211,9 @@ void parcel_set_room(struct parcel *p, int (*room)(void *ctx), void *ctx);
  * volatile files are in it as they are, else as at the last consistent batch or commit.
  *
  * With WAIT everything is taken: flush gives -EHOSTDOWN, with nothing changed, when it needs
- * something from a home that is away. Without WAIT nothing is fetched: what cannot be taken stays in the log as a batch of its own,
- * which the root ends (partial). Between flush and the root no batch may be written. */
+ * something from a home that is away. Without WAIT nothing is fetched: what cannot be taken stays
+ * in the log as a batch of its own, which the root ends (partial). Between flush and the root no
+ * batch may be written. */
 void parcel_freeze(struct parcel *p);
 void parcel_thaw(struct parcel *p);
 int parcel_flush(struct parcel *p, bool wait, struct site_root *root);

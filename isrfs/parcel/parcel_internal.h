@@ -120,6 +120,8 @@ struct parcel {
     struct store *overflow; /* with the token */
     int (*room)(void *ctx); /* constant while calls are under way */
     void *room_ctx;
+    bool (*given_up)(void *ctx); /* likewise */
+    void *given_up_ctx;
     bool half_committed; /* with the token; keyrings have what no root names: no batch fits any more
                           */
 

@@ -28,18 +28,29 @@ static struct wait wait_for(struct parcel *p, uint64_t file_id)
     return (struct wait){.parcel = p, .file_id = file_id, .begun = clock_ms()};
 }
 
-/* Is it to be tried again after R? */
-static bool again(struct wait *w, int r)
+/* Is it to be tried again after *R? If it was given up, that becomes -EINTR. */
+static bool again(struct wait *w, ssize_t *r)
 {
     struct parcel *p = w->parcel;
-    if (r != -EHOSTDOWN || !p->config.watch)
+    if (*r != -EHOSTDOWN || !p->config.watch)
         return false;
     if (w->patience.tries == 0) {
         unsigned limit = p->config.home_wait_ms;
         bool for_ever = limit == PARCEL_WAIT_FOR_EVER || is_volatile(p, w->file_id);
         w->patience.deadline = for_ever ? INT64_MAX : w->begun + (int64_t)limit;
+        w->patience.given_up = p->given_up;
+        w->patience.ctx = p->given_up_ctx;
     }
-    return home_watch_wait(p->config.watch, &w->patience) == 0;
+    int waited = home_watch_wait(p->config.watch, &w->patience);
+    if (waited == -EINTR)
+        *r = -EINTR;
+    return waited == 0;
+}
+
+void parcel_set_given_up(struct parcel *p, bool (*given_up)(void *ctx), void *ctx)
+{
+    p->given_up = given_up;
+    p->given_up_ctx = ctx;
 }
 
 ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size, uint64_t offset)
@@ -48,7 +59,7 @@ ssize_t parcel_read(struct parcel *p, uint64_t file_id, void *data, size_t size,
     ssize_t n;
     do {
         n = parcel_read_now(p, file_id, data, size, offset);
-    } while (n < 0 && again(&w, (int)n));
+    } while (again(&w, &n));
     return n;
 }
 
@@ -59,7 +70,7 @@ ssize_t parcel_read_view(struct parcel *p, uint64_t file_id, void *room, size_t 
     ssize_t n;
     do {
         n = parcel_read_view_now(p, file_id, room, size, offset, ret);
-    } while (n < 0 && again(&w, (int)n));
+    } while (again(&w, &n));
     return n;
 }
 
@@ -70,36 +81,36 @@ ssize_t parcel_write(struct parcel *p, uint64_t file_id, const void *data, size_
     ssize_t n;
     do {
         n = parcel_write_now(p, file_id, data, size, offset);
-    } while (n < 0 && again(&w, (int)n));
+    } while (again(&w, &n));
     return n;
 }
 
 int parcel_zero(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_t size, bool keep_size)
 {
     struct wait w = wait_for(p, file_id);
-    int r;
+    ssize_t r;
     do {
         r = parcel_zero_now(p, file_id, offset, size, keep_size);
-    } while (again(&w, r));
-    return r;
+    } while (again(&w, &r));
+    return (int)r;
 }
 
 int parcel_truncate(struct parcel *p, uint64_t file_id, uint64_t size)
 {
     struct wait w = wait_for(p, file_id);
-    int r;
+    ssize_t r;
     do {
         r = parcel_truncate_now(p, file_id, size);
-    } while (again(&w, r));
-    return r;
+    } while (again(&w, &r));
+    return (int)r;
 }
 
 int parcel_seek(struct parcel *p, uint64_t file_id, uint64_t offset, bool data, uint64_t *ret)
 {
     struct wait w = wait_for(p, file_id);
-    int r;
+    ssize_t r;
     do {
         r = parcel_seek_now(p, file_id, offset, data, ret);
-    } while (again(&w, r));
-    return r;
+    } while (again(&w, &r));
+    return (int)r;
 }

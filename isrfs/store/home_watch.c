@@ -38,7 +38,7 @@ struct home_watch {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;    /* the thread is to look */
-    pthread_cond_t changed; /* it is back, or waiting has ended */
+    pthread_cond_t changed; /* it is back, waiting has ended, or who waits is to be asked */
     bool away;              /* all below: lock */
     bool told;              /* that it is away has been said */
     bool sleeping;          /* the thread, until it is woken */
@@ -310,6 +310,8 @@ static int wait_more(struct home_watch *w, const struct home_watch_patience *pat
     int64_t earliest = clock_ms() + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
     while (!w->cancelled) {
         int64_t now = clock_ms();
+        if (patience->given_up && patience->given_up(patience->ctx))
+            return -EINTR;
         if (now >= patience->deadline)
             return -ETIMEDOUT;
         if (!w->away && now >= earliest)
@@ -330,6 +332,12 @@ int home_watch_wait(struct home_watch *w, struct home_watch_patience *patience)
     w->waiting--;
     patience->tries++;
     return r;
+}
+
+void home_watch_ask(struct home_watch *w)
+{
+    LOCK_SCOPE(&w->lock);
+    pthread_cond_broadcast(&w->changed);
 }
 
 void home_watch_cancel(struct home_watch *w)

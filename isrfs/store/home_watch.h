@@ -43,11 +43,19 @@ struct store *home_watch_store(struct home_watch *w);
 struct home_watch_patience {
     int64_t deadline; /* of clock_ms; INT64_MAX: without limit */
     unsigned tries;   /* begins with 0 */
+    /* Has nobody any use for the result any more? Asked before waiting and after home_watch_ask, in
+     * the thread that waits, with a lock held: it must not block, nor call the watch. Or NULL. */
+    bool (*given_up)(void *ctx);
+    void *ctx;
 };
 
 /* After -EHOSTDOWN: waits until it is worth while to read again. 0; -ETIMEDOUT when the patience is
- * over; -EBUSY when too many wait; -ECANCELED after home_watch_cancel. */
+ * over; -EINTR when it was given up; -EBUSY when too many wait; -ECANCELED after home_watch_cancel.
+ */
 int home_watch_wait(struct home_watch *w, struct home_watch_patience *patience);
+
+/* Has all who wait say whether they have given up. */
+void home_watch_ask(struct home_watch *w);
 
 /* Nobody waits any more, from now on; if the home is away, the calls that are under way are
  * interrupted. */

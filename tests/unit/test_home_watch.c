@@ -189,13 +189,21 @@ static void trying_again_gets_slower(void **state)
 struct waiter {
     struct home *h;
     pthread_t thread;
+    atomic_bool useless; /* it gives up when it is asked */
     int result;
 };
+
+static bool is_useless(void *ctx)
+{
+    return atomic_load(&((struct waiter *)ctx)->useless);
+}
 
 static void *wait_for_ever(void *arg)
 {
     struct waiter *w = arg;
     struct home_watch_patience p = patience(-1);
+    p.given_up = is_useless;
+    p.ctx = w;
     w->result = home_watch_wait(w->h->watch, &p);
     return NULL;
 }
@@ -205,6 +213,7 @@ static void begin_waiting(struct home *h, struct waiter *waiters, unsigned count
     struct home_watch_state now;
     for (unsigned i = 0; i < count; i++) {
         waiters[i].h = h;
+        atomic_init(&waiters[i].useless, false);
         assert_int_equal(pthread_create(&waiters[i].thread, NULL, wait_for_ever, &waiters[i]), 0);
     }
     do
@@ -249,6 +258,28 @@ static void waiting_ends_when_it_is_cancelled(void **state)
         home_watch_look(h->watch);
     while (is_away(h));
     assert_int_equal(get(h), -ENOENT);
+}
+
+static void who_gives_up_ends_and_the_others_wait_on(void **state)
+{
+    struct home *h = *state;
+    struct waiter waiters[8];
+    go(h, -EIO, -EIO);
+    assert_int_equal(get(h), -EHOSTDOWN);
+    begin_waiting(h, waiters, 8);
+    for (unsigned i = 0; i < 4; i++)
+        atomic_store(&waiters[i].useless, true);
+    home_watch_ask(h->watch);
+    end_waiting(waiters, 4, -EINTR);
+    struct home_watch_state now;
+    home_watch_state(h->watch, &now);
+    assert_int_equal(now.waiting, 4);
+    struct home_watch_patience p = patience(-1);
+    p.given_up = is_useless;
+    p.ctx = &waiters[0];
+    assert_int_equal(home_watch_wait(h->watch, &p), -EINTR);
+    go(h, -ENOENT, 0);
+    end_waiting(waiters + 4, 4, 0);
 }
 
 static void *read_one(void *arg)
@@ -296,6 +327,7 @@ int main(void)
         TEST(trying_again_gets_slower),
         TEST(all_who_wait_go_on_when_it_is_back_and_more_than_so_many_do_not_wait),
         TEST(waiting_ends_when_it_is_cancelled),
+        TEST(who_gives_up_ends_and_the_others_wait_on),
         TEST(a_home_that_answers_nothing_is_away_before_the_reader_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

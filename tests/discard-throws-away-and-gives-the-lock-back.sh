@@ -13,7 +13,7 @@ random_file new 400000
 cp new m/new
 dd if=new of=m/disk.img bs=4096 count=20 conv=notrunc,fsync status=none
 fails 3 site_a isr discard --yes vm
-in_one_line 'mounted at' "$tmp/m"
+in_one_line 'mounted at' "$tmp/m" 'first isr umount --noci vm .*then isr discard vm$'
 umount_at site_a m
 
 fails 1 site_a isr discard vm

@@ -61,6 +61,7 @@ SHELL_TESTS += \
 	tests/store-full-of-garbage-is-refused.sh \
 	tests/two-sites-at-once-one-wins.sh \
 	tests/umount-fails-if-anything-is-left-undone.sh \
+	tests/umount-noci-keeps-all-at-this-site.sh \
 	tests/umount-waits-for-check-in.sh \
 	tests/unknown-parcel-is-said.sh \
 	tests/verify-finds-damage.sh \

@@ -90,16 +90,27 @@ static int throw_away(const struct cmd *c, struct checkout *checkout, const char
     return OUTCOME_DONE;
 }
 
+/* Something may be running there, and only the daemon knows what would be lost. */
+static int refuse_mounted(const struct cmd *c, const struct source *source)
+{
+    CLEANUP_FREE char *advice = NULL;
+    char parcel[256];
+    log_clean(parcel, sizeof parcel, c->parcel);
+    if (asprintf(&advice, "first isr umount --noci %s (no check-in), then isr discard %s", parcel,
+                 parcel) < 0) {
+        advice = NULL;
+        return OUTCOME_FAILED;
+    }
+    return daemon_refuse(c, source, advice);
+}
+
 static int run(struct cmd *c)
 {
     CLEANUP_SOURCE struct source source = {0};
     CLEANUP_CHECKOUT struct checkout *checkout = NULL;
     char what[TEXT_SIZE];
     int status = cmd_source(c, &source);
-    status = status ? status
-                    : daemon_refuse(c, &source,
-                                    "only what is not mounted can be discarded (a mount with -o "
-                                    "noci ends without a check-in)");
+    status = status ? status : refuse_mounted(c, &source);
     status = status ? status
                     : cmd_checkout(c, &source,
                                    CHECKOUT_EXISTING | CHECKOUT_NO_HOME | CHECKOUT_LOST |
@@ -116,7 +127,9 @@ const struct command cmd_discard = {
     .name = "discard",
     .synopsis = "PARCEL",
     .summary = "throw away what was changed here, give the lock back",
-    .help = "Asks first, and says what would be lost. For a parcel that is not mounted.",
+    .help =
+        "Asks first, and says what would be lost. For a parcel that is not mounted (isr umount\n"
+        "--noci unmounts it without a check-in).",
     .parcel = CMD_PARCEL,
     .yes = true,
     .run = run,

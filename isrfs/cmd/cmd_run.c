@@ -134,7 +134,7 @@ static int run_machine(const struct run *x, struct vmm *v)
 {
     int status = vmm_run(v, "resume");
     if (status != 0) {
-        int unmounted = daemon_unmount(x->c, x->dir, x->state, 0);
+        int unmounted = daemon_unmount(x->c, x->dir, x->state, false, 0);
         return unmounted ? unmounted : OUTCOME_FAILED;
     }
     if (isatty(STDERR_FILENO))
@@ -143,7 +143,7 @@ static int run_machine(const struct run *x, struct vmm *v)
         say_left_running(x);
         return OUTCOME_FAILED;
     }
-    return daemon_unmount(x->c, x->dir, x->state, 0);
+    return daemon_unmount(x->c, x->dir, x->state, false, 0);
 }
 
 static void block_signals(struct run *x)

@@ -45,7 +45,7 @@ static int umount_folder(struct cmd *c, const char *dir, const char *mounted, in
         if (source_parse(c->site, mounted, NULL, NULL, &source) == 0 && !source.version)
             state = site_parcel_path(c->site, &source);
     }
-    return daemon_unmount(c, dir, state, flags);
+    return daemon_unmount(c, dir, state, cmd_value(c, "noci"), flags);
 }
 
 static int umount_parcel(struct cmd *c, int flags)
@@ -63,7 +63,7 @@ static int umount_parcel(struct cmd *c, int flags)
         cmd_say(c, "%s is not mounted at this site", source.parcel);
         return OUTCOME_UNKNOWN;
     }
-    return daemon_unmount(c, dir, state, flags);
+    return daemon_unmount(c, dir, state, cmd_value(c, "noci"), flags);
 }
 
 static int umount_word(struct cmd *c, int flags)
@@ -89,6 +89,7 @@ const struct command cmd_umount = {
     .synopsis = "DIR|PARCEL",
     .summary = "unmount a parcel and wait until it is checked in",
     .help = "Fails if anything is left undone; isr status then says what, and isr ci does it.",
+    .options = {{0, "noci", NULL, "without a check-in: the parcel stays here, with its lock"}},
     .parcel = CMD_PARCEL,
     .run = run,
 };

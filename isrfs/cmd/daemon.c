@@ -85,8 +85,11 @@ int daemon_refuse(const struct cmd *c, const struct source *source, const char *
         return 0;
     const char *dir = json_string_value(json_object_get(status, "mountpoint"));
     char clean[256];
-    cmd_say(c, "%s is mounted at %s: %s", source->parcel,
-            log_clean(clean, sizeof clean, dir ? dir : "?"), advice);
+    if (dir)
+        cmd_say(c, "%s is mounted at %s: %s", source->parcel, log_clean(clean, sizeof clean, dir),
+                advice);
+    else
+        cmd_say(c, "%s was unmounted and is being checked in at this site", source->parcel);
     return OUTCOME_LOCKED;
 }
 
@@ -156,6 +159,7 @@ struct waiter {
     struct control_client *client;
     struct cmd_progress progress;
     struct failure failure;
+    const char *request; /* NULL: it was sent */
     int result;
     pthread_t thread;
 };
@@ -163,23 +167,40 @@ struct waiter {
 static void *wait_for_end(void *arg)
 {
     struct waiter *w = arg;
-    w->result = control_request(w->client, "wait", &w->progress.progress, NULL, &w->failure);
+    w->result = control_request(w->client, w->request, &w->progress.progress, NULL, &w->failure);
     return NULL;
 }
 
-/* NULL if no daemon runs there or there is no memory. */
-static struct waiter *start_waiter(const char *state_path)
+/* The daemon knows that there is to be no check-in before anything is unmounted. */
+static int begin_waiting(struct waiter *w, const char *state_path, bool no_checkin)
+{
+    int r = connect_to(state_path, &w->client);
+    if (r == 0 && no_checkin)
+        r = control_ask(w->client, "wait-noci", &w->failure);
+    w->request = no_checkin ? NULL : "wait";
+    return r < 0 ? r : -pthread_create(&w->thread, NULL, wait_for_end, w);
+}
+
+/* *RET is NULL if no daemon runs there. 0, or the exit status (said). */
+static int start_waiter(const struct cmd *c, const char *state_path, bool no_checkin,
+                        struct waiter **ret)
 {
     struct waiter *w = calloc(1, sizeof *w);
+    *ret = NULL;
     if (!w)
-        return NULL;
+        return OUTCOME_FAILED;
     cmd_progress_start(&w->progress);
-    if (connect_to(state_path, &w->client) == 0 &&
-        pthread_create(&w->thread, NULL, wait_for_end, w) == 0)
-        return w;
+    int r = begin_waiting(w, state_path, no_checkin);
+    if (r == 0) {
+        *ret = w;
+        return 0;
+    }
+    if (r != -ENOENT && no_checkin)
+        cmd_say(c, "not unmounted: its daemon cannot be told not to check in: %s",
+                r == -ECANCELED ? w->failure.text : strerror(-r));
     control_disconnect(w->client);
     free(w);
-    return NULL;
+    return r != -ENOENT && no_checkin ? OUTCOME_FAILED : 0;
 }
 
 /* The daemon is gone and has not said how it ended. Is anything left to do? */
@@ -215,9 +236,12 @@ static int end_waiter(const struct cmd *c, struct waiter *w, const char *state_p
     return status;
 }
 
-int daemon_unmount(const struct cmd *c, const char *dir, const char *state_path, int flags)
+int daemon_unmount(const struct cmd *c, const char *dir, const char *state_path, bool no_checkin,
+                   int flags)
 {
-    struct waiter *w = state_path ? start_waiter(state_path) : NULL;
+    struct waiter *w = NULL;
+    if (state_path && start_waiter(c, state_path, no_checkin, &w) != 0)
+        return OUTCOME_FAILED;
     if (unmount(c, dir, flags) < 0)
         return OUTCOME_FAILED;
     if (w)

@@ -18,7 +18,8 @@ int daemon_request(const char *state_path, const char *request, const struct pro
 /* What the daemon says of itself: a JSON object, the caller's. -ENOENT: no daemon runs there. */
 int daemon_status(const char *state_path, json_t **ret);
 
-/* Refuses, with ADVICE, if the parcel is mounted at this site: the exit status (said), else 0. */
+/* Refuses if the parcel is mounted at this site, with ADVICE, or being checked in: the exit status
+ * (said), else 0. */
 int daemon_refuse(const struct cmd *c, const struct source *source, const char *advice);
 
 /* Is this path where isrfs is mounted? *RET_SOURCE is then the caller's: what was mounted. 0,
@@ -26,7 +27,9 @@ int daemon_refuse(const struct cmd *c, const struct source *source, const char *
 int daemon_find_mount(const char *path, char **ret_source);
 
 /* Unmounts DIR (absolute) and waits until the daemon in STATE_PATH (NULL: read-only, none to wait
- * for) has checked in. FLAGS as umount2(2). The exit status; everything is said. */
-int daemon_unmount(const struct cmd *c, const char *dir, const char *state_path, int flags);
+ * for) has checked in; with NO_CHECKIN it does not, and the parcel stays checked out. FLAGS as
+ * umount2(2). The exit status; everything is said. */
+int daemon_unmount(const struct cmd *c, const char *dir, const char *state_path, bool no_checkin,
+                   int flags);
 
 #endif

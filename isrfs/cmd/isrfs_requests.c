@@ -60,9 +60,20 @@ static int checkpoint(void *ctx, const char *comment, bool disk_only,
     return r;
 }
 
+static int no_checkin(void *ctx, bool wanted)
+{
+    struct session *s = ctx;
+    LOCK_SCOPE(&s->status);
+    if (wanted && s->ended)
+        return -EALREADY;
+    s->no_checkin += wanted ? 1 : -1u;
+    return 0;
+}
+
 void isrfs_requests_handlers(struct session *s, struct control_handlers *ret)
 {
-    *ret = (struct control_handlers){.status = status, .checkpoint = checkpoint, .ctx = s};
+    *ret = (struct control_handlers){
+        .status = status, .checkpoint = checkpoint, .no_checkin = no_checkin, .ctx = s};
 }
 
 /* The mountpoint in a daemon's status, or NULL; the caller's. */

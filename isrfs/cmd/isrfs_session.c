@@ -212,8 +212,8 @@ static int keep_at_last(struct session *s, bool consistent)
 }
 
 /* The last commit needs the home where chunks were written in part; the journal, which keeps all
- * that was written, does not. */
-static int commit_at_last(struct session *s, bool consistent, struct failure *end)
+ * that was written, does not, and is enough if the parcel STAYS here. */
+static int commit_at_last(struct session *s, bool consistent, bool stays, struct failure *end)
 {
     int kept = keep_at_last(s, consistent);
     if (s->checkout->watch)
@@ -224,12 +224,15 @@ static int commit_at_last(struct session *s, bool consistent, struct failure *en
             end, OUTCOME_FAILED,
             "%s: what was written last is lost: %s: %s (isr ci %s brings home what is kept)",
             s->source.parcel, s->checkout->state_path, strerror(-r), s->source.parcel);
+    else if (r < 0 && stays)
+        log_info("%s: the last changes are kept in the log, not committed: %s", s->source.parcel,
+                 strerror(-r));
     else if (r < 0)
         failure_set(end, outcome_of(r),
                     "%s: the last changes could not be made ready to be checked in: %s (everything "
                     "is kept at this site; isr ci %s tries again)",
                     s->source.parcel, strerror(-r), s->source.parcel);
-    return r;
+    return stays ? kept : r;
 }
 
 struct report {
@@ -266,17 +269,27 @@ static int check_in(struct session *s, struct failure *end)
     return r;
 }
 
+/* Is the parcel to stay checked out? From now on nobody can ask for that. */
+static bool is_to_stay(struct session *s)
+{
+    LOCK_SCOPE(&s->status);
+    s->ended = true;
+    return s->options->no_checkin || s->no_checkin > 0;
+}
+
 /* Commit and check in. */
 static void finish(struct session *s, bool busy, struct failure *end)
 {
+    bool stays = is_to_stay(s);
     pthread_mutex_lock(&s->use); /* a checkpoint may still be under way */
-    int r = commit_at_last(s, !busy, end);
+    int r = commit_at_last(s, !busy, stays, end);
     pthread_mutex_unlock(&s->use);
     close_parcel(s);
-    if (r == 0 && s->options->no_checkin)
+    if (r == 0 && stays)
         failure_set(end, OUTCOME_DONE,
-                    "%s stays checked out at this site: isr ci %s brings it home", s->source.parcel,
-                    s->source.parcel);
+                    "%s stays checked out at this site, with its lock and all that was written "
+                    "here: isr ci %s checks it in, isr discard %s throws that away",
+                    s->source.parcel, s->source.parcel, s->source.parcel);
     else if (r == 0)
         check_in(s, end);
     if (end->outcome == OUTCOME_DONE)

@@ -24,6 +24,8 @@ struct session {
     struct committer *committer; /* use and status */
     struct carrier *carrier;     /* use and status */
     struct mount *mount;         /* use and status; NULL once it has ended */
+    unsigned no_checkin;         /* status; so many want none when the mount ends, */
+    bool ended;                  /* status; which it has */
     struct control *control;
 };
 

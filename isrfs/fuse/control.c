@@ -41,6 +41,7 @@ struct client {
     struct buffer in, out;
     int64_t since; /* ms; when it connected */
     uint64_t seen; /* number of the progress that it was sent */
+    bool noci;     /* as long as it is there, there is to be no check-in */
 };
 
 struct news { /* how far a piece of work has come */
@@ -161,6 +162,15 @@ static bool answer_status(struct control *c, struct client *client)
     return put_line(client, object) && answer(client, OUTCOME_DONE, "");
 }
 
+static bool wait_without_checkin(struct control *c, struct client *client)
+{
+    if (c->handlers.no_checkin(c->handlers.ctx, true) < 0)
+        return answer(client, OUTCOME_FAILED, "its mount has ended already");
+    client->noci = true;
+    client->state = WAITING;
+    return put_line(client, json_pack("{s:b}", "noci", true));
+}
+
 static bool take_request(struct control *c, struct client *client, const char *line)
 {
     if (strcmp(line, "status") == 0)
@@ -171,6 +181,8 @@ static bool take_request(struct control *c, struct client *client, const char *l
         return start_checkpoint(c, client, false, line + 11);
     if (strncmp(line, "checkpoint-disk ", 16) == 0)
         return start_checkpoint(c, client, true, line + 16);
+    if (strcmp(line, "wait-noci") == 0)
+        return wait_without_checkin(c, client);
     if (strcmp(line, "wait") == 0) {
         client->state = WAITING;
         return true;
@@ -247,6 +259,8 @@ static bool serve_client(struct control *c, struct client *client, const struct 
 
 static void drop_client(struct control *c, size_t i)
 {
+    if (c->clients[i].noci)
+        c->handlers.no_checkin(c->handlers.ctx, false);
     close(c->clients[i].fd);
     buffer_free(&c->clients[i].in);
     buffer_free(&c->clients[i].out);

@@ -128,11 +128,20 @@ static int take_line(const struct buffer *line, const struct progress *progress,
     return r;
 }
 
+int control_ask(struct control_client *c, const char *request, struct failure *failure)
+{
+    CLEANUP_BUFFER struct buffer line = {0};
+    int r = send_request(c, request);
+    r = r < 0 ? r : receive_line(c, &line);
+    r = r < 0 ? r : take_line(&line, NULL, NULL, failure);
+    return r > 0 ? -ECANCELED : r;
+}
+
 int control_request(struct control_client *c, const char *request, const struct progress *progress,
                     struct buffer *ret_answer, struct failure *failure)
 {
     CLEANUP_BUFFER struct buffer line = {0};
-    int r = send_request(c, request);
+    int r = request ? send_request(c, request) : 0;
     while (r == 0) {
         r = receive_line(c, &line);
         r = r < 0 ? r : take_line(&line, progress, ret_answer, failure);

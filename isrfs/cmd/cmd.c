@@ -36,9 +36,10 @@ static void say(const struct cmd *c, const char *format, va_list args)
 
 static void say(const struct cmd *c, const char *format, va_list args)
 {
-    fprintf(stderr, "%s: ", c->program);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    CLEANUP_FREE char *text = NULL; /* one write: other processes have the same standard error */
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    fprintf(stderr, "%s: %s\n", c->program, text ? text : "out of memory");
 }
 
 void cmd_say(const struct cmd *c, const char *format, ...)

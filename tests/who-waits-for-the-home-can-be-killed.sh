@@ -74,6 +74,14 @@ ends $pid
 waiting 1
 [ "$(stat -c %s m/disk.img)" -eq 60000000 ] || fail 'a change that was killed was made'
 
+# What is written into a part of a block that is not at hand.
+dd if=/dev/zero of=m/disk.img bs=512 seek=8000 count=1 oflag=direct conv=notrunc 2>>"$said" &
+pid=$!
+waiting 2
+kill -s KILL $pid
+ends $pid
+waiting 1
+
 # A signal that it handles is not its end.
 # shellcheck disable=SC2016 # perl's
 perl -e '$SIG{USR1} = sub { open(my $f, ">", "caught") }; open(my $f, "+<", $ARGV[0]) or die;

@@ -74,6 +74,7 @@ static void set_present(struct home_watch *w)
     if (!w->away)
         return;
     w->away = false;
+    w->answer_at = clock_ms();
     if (w->told)
         log_info("the home %s is back after %lld s; %u reads go on", w->home->name,
                  (long long)(time(NULL) - w->since), w->waiting + w->running);

@@ -53,7 +53,8 @@ void crash_parcel_close(struct crash_parcel *c)
 {
     parcel_close(steal_ptr(c->parcel));
     site_log_close(steal_ptr(c->log));
-    CLEANUP_CLOSE int fd = steal_fd(&c->dirfd);
+    cleanup_close(&c->dirfd);
+    c->dirfd = -1;
 }
 
 int crash_parcel_keep(struct crash_parcel *c)

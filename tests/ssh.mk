@@ -9,6 +9,7 @@ SHELL_TESTS += \
 	tests/ssh-admin-keeps-users-keys-and-locks.sh \
 	tests/ssh-changed-host-key-is-refused-by-line.sh \
 	tests/ssh-connection-that-broke-is-made-anew.sh \
+	tests/ssh-cut-while-objects-go-home-loses-nothing.sh \
 	tests/ssh-hostile-replies-are-refused.sh \
 	tests/ssh-hundred-users-share-a-server.sh \
 	tests/ssh-killed-or-hanging-anywhere-is-made-up-for.sh \

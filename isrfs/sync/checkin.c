@@ -46,6 +46,12 @@ static bool home_is_there(struct checkout *c)
     return r == 0 || r == -ENOENT || r == -EBADMSG;
 }
 
+/* A network file system often says EIO of what was under way when its server went. */
+static int if_away(struct checkout *c, int r)
+{
+    return r == -EIO && !home_is_there(c) ? -EHOSTDOWN : r;
+}
+
 static int kept(struct checkout *c, int error, const char *what, struct failure *failure)
 {
     return failure_set(failure, outcome_of(error),
@@ -88,7 +94,7 @@ static int record(struct checkout *c, const struct site_root *root, struct failu
     int r = hold_put(c->home, c->codec, c->uuid, c->nonce, &root->publishing.id);
     struct version_seal seal = checkout_seal(c);
     r = r < 0 ? r : version_put(c->home, c->uuid, root->base_version + 1, &root->publishing, &seal);
-    r = r < 0 ? r : store_barrier(c->home);
+    r = if_away(c, r < 0 ? r : store_barrier(c->home));
     return r < 0 ? kept(c, r, "recording the version at home failed", failure) : 0;
 }
 
@@ -102,7 +108,7 @@ static int try_home(struct checkout *c, const struct site_root *root,
     checkout_carried_take(c);
     struct push_request request = {
         .wanted = &root->publishing, .base = checkout_carried(c, root), .progress = progress};
-    int r = push(c, &request, pushed);
+    int r = if_away(c, push(c, &request, pushed));
     pushed->bytes += c->carried_bytes;
     if (r < 0) {
         checkout_carried_give(c);

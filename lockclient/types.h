@@ -111,7 +111,7 @@ struct lockclient_version {
     uint64_t newbytes; /* stored for it beyond what the version before had */
     uint64_t size;
     bool consistent;
-    char *site;             /* for showing */
+    char *site;             /* for showing; NULL: the lock server itself */
     char *comment;          /* for showing; NULL: none */
     char *comment_as_given; /* may be anything but NUL: not for a terminal; NULL: none */
 };

@@ -15,7 +15,7 @@ static json_t *to_json(const struct lockclient_history *history)
     json_t *array = json_array();
     for (size_t i = 0; array && i < history->count; i++) {
         const struct lockclient_version *v = &history->versions[i];
-        json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:o}", "version",
+        json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:I, s:b, s:s?, s:o}", "version",
                                                (json_int_t)v->number, "time", (json_int_t)v->time,
                                                "bytes", (json_int_t)v->size, "new_bytes",
                                                (json_int_t)v->newbytes, "consistent", v->consistent,
@@ -33,7 +33,7 @@ static void print_table(const struct lockclient_history *history)
         CLEANUP_FREE char *comment = v->comment_as_given ? cmd_showable(v->comment_as_given) : NULL;
         printf("%7llu  %-16s  %9s  %9s  %s%s%s%s\n", (unsigned long long)v->number,
                cmd_time(v->time, time), cmd_size(v->size, size), cmd_size(v->newbytes, new),
-               v->site, v->consistent ? "" : "  (disk only)", comment ? "  " : "",
+               v->site ? v->site : "-", v->consistent ? "" : "  (disk only)", comment ? "  " : "",
                comment ? comment : "");
     }
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What comes to be is recorded at home before the lock server knows it; what goes is forgotten by
  * the lock server before its record at home goes. So whatever the lock server names has its record
- * there, at any moment, and a collector of garbage keeps its objects.
+ * there, at any moment, and a collector of garbage keeps its objects. (But not what a restored
+ * backup has published under a higher number: that gets its record at the next check-out, or before
+ * anything is pruned.)
  *
  * The lock server remembers what it has forgotten. The records of all of that go each time, and so
  * also what an earlier command, perhaps at another site, was kept from removing. */
 #include "isrfs/sync/versions.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "isrfs/base/hex.h"
@@ -125,12 +128,100 @@ int versions_remove(struct checkout *c, struct failure *failure)
     return forget_at_home(c, failure);
 }
 
+/* The versions that have a record at home. */
+struct recorded {
+    const struct checkout *c;
+    uint64_t *numbers;
+    size_t count;
+};
+
+static int collect(void *ctx, const char *name)
+{
+    struct recorded *all = ctx;
+    uint64_t number;
+    struct object_id catalog;
+    if (!version_name_parse(name, &number, &catalog) ||
+        (number == all->c->base_version && !object_id_equal(&catalog, &all->c->base.id)))
+        return 0;
+    uint64_t *grown = reallocarray(all->numbers, all->count + 1, sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    all->numbers = grown;
+    all->numbers[all->count++] = number;
+    return 0;
+}
+
+static bool has(const uint64_t *numbers, size_t count, uint64_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] == number)
+            return true;
+    return false;
+}
+
+static int record(struct checkout *c, uint64_t number, struct failure *failure)
+{
+    struct lockclient_keyroot *keyroot = NULL;
+    struct lockclient_error error = {0};
+    int r = lockclient_keyroot(c->client, c->source.parcel, number, &keyroot, &error);
+    if (r < 0)
+        return server_failure(failure, &c->source, r, &error);
+    CLEANUP_CATALOG struct catalog *catalog = NULL;
+    struct object_ref ref;
+    struct version_seal seal = checkout_seal(c);
+    memcpy(&ref.key, keyroot->keyroot, sizeof ref.key);
+    memcpy(&ref.id, keyroot->keyroot + sizeof ref.key, sizeof ref.id);
+    lockclient_keyroot_free(keyroot);
+    r = catalog_load(c->home, c->codec, &ref, &catalog);
+    r = r < 0 ? r : version_put(c->home, c->uuid, number, &ref, &seal);
+    secret_wipe(&ref, sizeof ref);
+    return r < 0 ? failure_set(failure, r == -ENOENT ? OUTCOME_DAMAGED : outcome_of(r),
+                               "%s: nothing is pruned: version %" PRIu64
+                               ", which stays, has no record at home and cannot get one: %s",
+                               c->source.parcel, number, strerror(-r))
+                 : 0;
+}
+
+/* Every version that stays gets its record at home if it has none, as one that a restored backup
+ * has published: without it a collector of garbage would take its objects as soon as the versions
+ * that it shares them with are gone. */
+static int record_kept(struct checkout *c, const uint64_t *gone, size_t count,
+                       struct failure *failure)
+{
+    char folder[64];
+    struct lockclient_history history;
+    struct lockclient_error error = {0};
+    struct recorded all = {.c = c};
+    bool put = false;
+    int r = lockclient_history(c->client, c->source.parcel, &history, &error);
+    if (r < 0)
+        return server_failure(failure, &c->source, r, &error);
+    snprintf(folder, sizeof folder, "versions/%s", c->uuid);
+    r = store_each_record(c->home, folder, collect, &all);
+    if (r < 0)
+        home_failure(c, r, "its version records cannot be read at home", failure);
+    for (size_t i = 0; r == 0 && i < history.count; i++) {
+        uint64_t number = history.versions[i].number;
+        if (has(gone, count, number) || has(all.numbers, all.count, number))
+            continue;
+        r = record(c, number, failure);
+        put = true;
+    }
+    if (r == 0 && put && (r = store_barrier(c->home)) < 0)
+        home_failure(c, r, "recording what stays at home failed", failure);
+    free(all.numbers);
+    lockclient_history_free(&history);
+    return r;
+}
+
 int versions_prune(struct checkout *c, const uint64_t *numbers, size_t count,
                    struct failure *failure)
 {
     struct lockclient_error error = {0};
-    int r =
-        count ? lockclient_prune(c->client, c->source.parcel, c->uuid, numbers, count, &error) : 0;
+    int r = record_kept(c, numbers, count, failure);
+    if (r < 0)
+        return r;
+    r = count ? lockclient_prune(c->client, c->source.parcel, c->uuid, numbers, count, &error) : 0;
     if (r < 0)
         return server_failure(failure, &c->source, r, &error);
     return forget_at_home(c, failure);

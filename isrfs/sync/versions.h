@@ -17,7 +17,8 @@ int versions_clone(struct checkout *c, const char *name, const char *comment,
  * the records stay. */
 int versions_remove(struct checkout *c, struct failure *failure);
 
-/* The same for some of its versions, perhaps none. Each of the two also removes from the home
+/* The same for some of its versions, perhaps none; those that stay and have no record at home get
+ * it first. Each of the two also removes from the home
  * whatever else the lock server has forgotten. */
 int versions_prune(struct checkout *c, const uint64_t *numbers, size_t count,
                    struct failure *failure);

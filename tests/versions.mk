@@ -8,6 +8,7 @@ SHELL_TESTS += \
 	tests/break-lock-frees-the-parcel-of-a-lost-site.sh \
 	tests/clone-is-at-once-and-copies-nothing.sh \
 	tests/comments-come-back-as-they-were-given.sh \
+	tests/parcel-that-never-came-to-be-leaves-no-record.sh \
 	tests/prune-keeps-the-record-of-a-restored-version.sh \
 	tests/prune-keeps-what-the-rules-say.sh \
 	tests/resize-changes-a-disk.sh \

@@ -4,6 +4,7 @@
 
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/commands.h"
+#include "isrfs/sync/begun.h"
 #include "isrfs/sync/versions.h"
 #include "lockclient/lockclient.h"
 
@@ -23,7 +24,8 @@ static int run(struct cmd *c)
     char text[LOCKCLIENT_NAME_SIZE + 64];
     snprintf(text, sizeof text, "as %s@%" PRIu64, source.parcel, checkout->base_version);
     struct failure failure = {0};
-    if (versions_clone(checkout, name, comment ? comment : text, &failure) < 0)
+    begun_clear(c->site, &source, checkout->client, checkout->src, checkout->home);
+    if (versions_clone(c->site, checkout, name, comment ? comment : text, &failure) < 0)
         return cmd_fail(c, &failure);
     printf("%s: version 1 is as version %" PRIu64 " of %s\n", name, checkout->base_version,
            source.parcel);

@@ -5,6 +5,7 @@
 
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/commands.h"
+#include "isrfs/sync/begun.h"
 #include "isrfs/sync/prune.h"
 #include "isrfs/sync/server.h"
 #include "isrfs/sync/versions.h"
@@ -111,6 +112,8 @@ static int prune(const struct cmd *c, struct checkout *checkout, const struct pl
     struct failure failure = {0};
     if (!c->json)
         print_plan(plan, dry);
+    if (!dry)
+        begun_clear(c->site, &checkout->source, checkout->client, checkout->src, checkout->home);
     if (!dry && versions_prune(checkout, plan->numbers, plan->count, &failure) < 0)
         return cmd_fail(c, &failure);
     if (c->json)

@@ -4,6 +4,7 @@
 
 #include "isrfs/base/log.h"
 #include "isrfs/cmd/commands.h"
+#include "isrfs/sync/begun.h"
 #include "isrfs/sync/versions.h"
 
 static bool confirm(const struct cmd *c, const struct checkout *checkout)
@@ -36,6 +37,7 @@ static int run(struct cmd *c)
     if (!confirm(c, checkout))
         return OUTCOME_FAILED;
     struct failure failure = {0};
+    begun_clear(c->site, &source, checkout->client, checkout->src, checkout->home);
     if (versions_remove(checkout, &failure) < 0)
         return cmd_fail(c, &failure);
     char src[256];

@@ -2,7 +2,8 @@
 /* A new parcel comes into being in this order: sources opened and checked, lock server asked
  * whether the name is free, home made or opened, chunks and keyrings, catalog, barrier, version
  * record, barrier, parcel created at the lock server. Only the last step shows it to anyone. What
- * fails before leaves objects in the store that nothing names, for the collector of garbage. */
+ * fails before leaves objects in the store that nothing names, for the collector of garbage; and a
+ * note at this site (begun.h) of the record, which would keep them from it. */
 #include "isrfs/sync/import.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/base/words.h"
+#include "isrfs/sync/begun.h"
 #include "isrfs/sync/home.h"
 #include "isrfs/sync/import_file.h"
 #include "isrfs/sync/import_names.h"
@@ -37,7 +39,8 @@ struct import {
     char uuid[STORE_UUID_HEX + 1], store_uuid[STORE_UUID_HEX + 1];
     struct catalog *catalog;
     struct object_ref keyroot;
-    uint64_t bytes; /* of all files */
+    struct begun *begun; /* the record may be at home, and nobody knows of the parcel yet */
+    uint64_t bytes;      /* of all files */
 };
 
 static void import_free(struct import *m)
@@ -51,6 +54,7 @@ static void import_free(struct import *m)
     free(m->sources);
     free(m->names);
     catalog_free(m->catalog);
+    begun_free(m->begun);
     store_free(m->home);
     pool_free(m->pool);
     codec_free(m->codec);
@@ -250,6 +254,19 @@ static int store_files(struct import *m, uint32_t chunk_size, const struct progr
 
 /* --- the first version --- */
 
+static int note(struct import *m)
+{
+    struct begun_parcel parcel = {.source = m->config->source,
+                                  .parcel = m->config->source->parcel,
+                                  .uuid = m->uuid,
+                                  .src = m->src,
+                                  .catalog = &m->keyroot.id};
+    int r = begun_note(m->site, &parcel, &m->begun);
+    return r < 0 ? failure_set(m->failure, OUTCOME_FAILED, "%s cannot be written: %s",
+                               m->site->home, strerror(-r))
+                 : 0;
+}
+
 static int store_version(struct import *m)
 {
     CLEANUP_BUFFER struct buffer object = {0};
@@ -257,6 +274,8 @@ static int store_version(struct import *m)
     int r = catalog_encode(m->codec, m->secret, m->catalog, &object, &m->keyroot);
     r = r < 0 ? r : store_put(m->home, &m->keyroot.id, object.data, object.size);
     r = r < 0 ? r : store_barrier(m->home);
+    if (r == 0 && (r = note(m)) < 0)
+        return r;
     r = r < 0 ? r : version_put(m->home, m->uuid, 1, &m->keyroot, &seal);
     r = r < 0 ? r : store_barrier(m->home);
     return r < 0 ? failure_set(m->failure, outcome_of(r), "the store cannot be written: %s",
@@ -304,11 +323,9 @@ static int create_parcel(struct import *m)
     int r = lockclient_create(m->client, source->parcel, &create, &error);
     if (r < 0 && !refused(r))
         r = lockclient_create(m->client, source->parcel, &create, &error); /* done once only */
-    if (r == 0)
-        return 0;
-    if (refused(r))
-        version_remove(m->home, m->uuid, 1, &m->keyroot.id);
-    return server_failure(m->failure, source, r, &error);
+    if (r == 0 || (refused(r) && version_remove(m->home, m->uuid, 1, &m->keyroot.id) == 0))
+        begun_end(steal_ptr(m->begun));
+    return r == 0 ? 0 : server_failure(m->failure, source, r, &error);
 }
 
 /* --- */
@@ -331,6 +348,8 @@ static int run(struct import *m, const struct progress *progress, struct import_
     r = ask_server(m, config->source, &default_src);
     r = r < 0 ? r : make_tools(m);
     r = r < 0 ? r : open_home(m, config->src ? config->src : default_src, chunk_size);
+    if (r == 0)
+        begun_clear(m->site, config->source, m->client, m->src, m->home);
     r = r < 0 ? r : store_files(m, chunk_size, progress, &ret->data_bytes);
     r = r < 0 ? r : store_version(m);
     r = r < 0 ? r : is_first_parcel(m, &first);

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libsync.a
 libsync_a_SOURCES = \
+	isrfs/sync/begun.c isrfs/sync/begun.h \
 	isrfs/sync/carrier.c isrfs/sync/carrier.h \
 	isrfs/sync/checkin.c isrfs/sync/checkin.h \
 	isrfs/sync/checkin_as.c isrfs/sync/checkin_as.h \

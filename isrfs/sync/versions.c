@@ -15,6 +15,7 @@
 #include "isrfs/base/hex.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
+#include "isrfs/sync/begun.h"
 #include "isrfs/sync/server.h"
 #include "isrfs/sync/version.h"
 #include "lockclient/lockclient.h"
@@ -48,10 +49,11 @@ static int clone_at_server(struct checkout *c, const struct lockclient_clone *cl
     return r;
 }
 
-int versions_clone(struct checkout *c, const char *name, const char *comment,
-                   struct failure *failure)
+int versions_clone(const struct site *site, struct checkout *c, const char *name,
+                   const char *comment, struct failure *failure)
 {
     CLEANUP_CATALOG struct catalog *catalog = NULL;
+    CLEANUP_BEGUN struct begun *begun = NULL;
     int r = catalog_load(c->home, c->codec, &c->base, &catalog);
     if (r < 0)
         return home_failure(c, r == -ENOENT ? -EBADMSG : r, "its catalog cannot be read at home",
@@ -62,6 +64,11 @@ int versions_clone(struct checkout *c, const char *name, const char *comment,
     if (r < 0)
         return home_failure(c, r, "cannot begin", failure);
     hex_encode(uuid, random, sizeof random);
+    struct begun_parcel parcel = {
+        .source = &c->source, .parcel = name, .uuid = uuid, .src = c->src, .catalog = &c->base.id};
+    r = begun_note(site, &parcel, &begun);
+    if (r < 0)
+        return home_failure(c, r, "this site's state folder cannot be written", failure);
     struct version_seal seal = checkout_seal(c);
     seal.parcel = name;
     r = version_put(c->home, uuid, 1, &c->base, &seal);
@@ -74,8 +81,9 @@ int versions_clone(struct checkout *c, const char *name, const char *comment,
                                      .catalog = c->base.id.bytes,
                                      .comment = comment};
     r = clone_at_server(c, &clone, failure);
-    if (r < 0 && refused(r) && version_remove(c->home, uuid, 1, &c->base.id) < 0)
-        log_warning("%s: the record of the clone that was refused could not be removed", name);
+    bool removed = r < 0 && refused(r) && version_remove(c->home, uuid, 1, &c->base.id) == 0;
+    if (r == 0 || removed)
+        begun_end(steal_ptr(begun));
     return r;
 }
 

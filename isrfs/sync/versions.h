@@ -10,8 +10,8 @@
  * errno with FAILURE filled in, and may be repeated. */
 
 /* The version that C is becomes version 1 of a new parcel, in the same store. */
-int versions_clone(struct checkout *c, const char *name, const char *comment,
-                   struct failure *failure);
+int versions_clone(const struct site *site, struct checkout *c, const char *name,
+                   const char *comment, struct failure *failure);
 
 /* Makes the lock server forget the parcel, then the home its versions. C->home may be NULL: then
  * the records stay. */

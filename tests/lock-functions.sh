@@ -219,3 +219,40 @@ kill_everywhere()
     [ "$step" -gt 3 ] || fail "$1: only $step steps"
     printf '%s: killed at each of %s steps\n' "$1" "$((step - 1))"
 }
+
+new_uuid=ffffffff$hex32
+new_uuid=${new_uuid%????????}
+new_secret=$(printf '%064d' 7)
+
+# rekey NONCE BASE KEYROOT [release]
+rekey()
+{
+    with=$1 base=$2 key=$3
+    shift 3
+    lock isr_rekey ann vm "$with" "$@" <<EOF
+BASE:=$base
+KEYROOT:=$key
+SIZE:=1000
+NEWBYTES:=900
+SITE:=here:/home/ann
+CONSISTENT:=yes
+UUID:=$new_uuid
+SECRET:=$new_secret
+EOF
+}
+
+# recover PARCEL NUMBER [RECOVERY]
+recover()
+{
+    lock isr_recover_parcel ann "$1" <<EOF
+UUID:=$hex32
+SRC:=FILE:///srv/x%20y
+STORE:=$hex32
+KEYROOT:=$key_a
+SIZE:=1000
+NEWBYTES:=0
+SITE:=here:/home/ann
+VERSION:=$2
+${3+RECOVERY:=$3}
+EOF
+}

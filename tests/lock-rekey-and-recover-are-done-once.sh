@@ -5,43 +5,9 @@
 # shellcheck source=tests/lock-functions.sh
 . "${0%/*}/lock-functions.sh"
 
-new_uuid=ffffffff$hex32
-new_uuid=${new_uuid%????????}
-new_secret=$(printf '%064d' 7)
 one=$(nonce 1)
 two=$(nonce 2)
 
-# rekey NONCE BASE KEYROOT [release]
-rekey()
-{
-    with=$1 base=$2 key=$3
-    shift 3
-    lock isr_rekey ann vm "$with" "$@" <<EOF
-BASE:=$base
-KEYROOT:=$key
-SIZE:=1000
-NEWBYTES:=900
-SITE:=here:/home/ann
-CONSISTENT:=yes
-UUID:=$new_uuid
-SECRET:=$new_secret
-EOF
-}
-# recover PARCEL NUMBER [RECOVERY]
-recover()
-{
-    lock isr_recover_parcel ann "$1" <<EOF
-UUID:=$hex32
-SRC:=FILE:///srv/x%20y
-STORE:=$hex32
-KEYROOT:=$key_a
-SIZE:=1000
-NEWBYTES:=0
-SITE:=here:/home/ann
-VERSION:=$2
-${3+RECOVERY:=$3}
-EOF
-}
 rekeyed()
 {
     lock isr_cat_parcel_cfg ann vm </dev/null

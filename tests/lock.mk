@@ -16,13 +16,14 @@ SHELL_TESTS += \
 	tests/lock-server-refuses-bad-words.sh \
 	tests/lock-server-repeats-answer-the-same.sh \
 	tests/lock-server-survives-a-kill-anywhere.sh \
+	tests/lock-server-with-a-full-disk-loses-nothing.sh \
 	tests/lock-events-are-bounded-and-nameless.sh \
 	tests/lock-protocol-model-has-no-error.sh \
 	tests/lock-rekey-and-recover-are-done-once.sh \
 	tests/lock-session-key-is-the-agreed-one.sh \
 	tests/lock-two-checkouts-one-wins.sh
 
-EXTRA_DIST += tests/lock-functions.sh tests/model/lock.pml
+EXTRA_DIST += tests/lock-functions.sh tests/lock-scenarios.sh tests/model/lock.pml
 
 # Numbers of the lock server over ssh; see tests/bench/lock.
 EXTRA_DIST += tests/bench/lock

@@ -103,6 +103,11 @@ int lockclient_prune(struct lockclient *lc, const char *parcel, const char *uuid
 int lockclient_forgotten(struct lockclient *lc, struct lockclient_forgotten *ret,
                          struct lockclient_error *error);
 
+/* Something that was measured, for whoever runs the lock server. EVENT is [a-z][a-z0-9-]*, DATA
+ * "name=number,name=number". Said twice it stands there twice. */
+int lockclient_put_event(struct lockclient *lc, const char *event, const char *data,
+                         struct lockclient_error *error);
+
 /* Each wipes what is secret. NULL is allowed. */
 void lockclient_user_free(struct lockclient_user *u);
 void lockclient_keyroot_free(struct lockclient_keyroot *k);

@@ -134,3 +134,18 @@ void lockclient_forgotten_free(struct lockclient_forgotten *forgotten)
     free(forgotten->gone);
     *forgotten = (struct lockclient_forgotten){0};
 }
+
+int lockclient_put_event(struct lockclient *lc, const char *event, const char *data,
+                         struct lockclient_error *error)
+{
+    CLEANUP_BUFFER struct buffer input = {0};
+    if (strlen(data) > KEYVALUE_VALUE_MAX || strchr(event, '\n') || strchr(data, '\n'))
+        return call_bad_argument(-EINVAL, "DATA", error);
+    int r = buffer_printf(&input, "EVENT:=%s\n", event);
+    if (r == 0 && *data)
+        r = buffer_printf(&input, "DATA:=%s\n", data);
+    if (r < 0)
+        return call_no_memory(error);
+    struct call call = {.command = "isr_put_event", .input = &input};
+    return call_for_done(lc, &call, "RECORDED", error);
+}

@@ -22,6 +22,7 @@ SHELL_TESTS += \
 	tests/commands-end-when-the-home-hangs.sh \
 	tests/damaged-chunk-is-eio-for-its-range-only.sh \
 	tests/disk-image-comes-back-at-second-site.sh \
+	tests/events-are-sent-only-if-asked-for.sh \
 	tests/every-kind-of-write-reads-back.sh \
 	tests/export-equals-import.sh \
 	tests/files-and-folders-travel.sh \
@@ -99,11 +100,14 @@ include tests/sanitizers.mk
 noinst_DATA = libexec/ready
 libexec/ready: $(srcdir)/tests/local.mk
 	@$(MKDIR_P) libexec
-	$(AM_V_at)rm -f libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child
+	$(AM_V_at)rm -f libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child \
+		libexec/isr-send-event
 	$(AM_V_at)$(LN_S) '$(abs_top_srcdir)/scripts/lockserver' libexec/lockserver
 	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/vmm-hooks' libexec/vmm-hooks
 	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/isrfs/store/isrfs-store-child' libexec/isrfs-store-child
+	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/isrfs/cmd/isr-send-event' libexec/isr-send-event
 	$(AM_V_GEN)touch $@
+CLEANFILES += libexec/isr-send-event
 CLEANFILES += libexec/ready libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child
 
 clean-local:

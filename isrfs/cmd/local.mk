@@ -62,3 +62,8 @@ uninstall-isr-links:
 pkglibexec_PROGRAMS += isrfs/cmd/isr-seal
 isrfs_cmd_isr_seal_SOURCES = isrfs/cmd/isr_seal.c
 isrfs_cmd_isr_seal_LDADD = liblockclient.a libcodec.a libbase.a $(CRYPTO_LIBS)
+
+# What sends an event, when EVENTS in isr.conf says so.
+pkglibexec_PROGRAMS += isrfs/cmd/isr-send-event
+isrfs_cmd_isr_send_event_SOURCES = isrfs/cmd/isr_send_event.c
+isrfs_cmd_isr_send_event_LDADD = $(ISRFS_LIBS)

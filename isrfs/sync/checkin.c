@@ -18,10 +18,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/sync/checkout_lock.h"
 #include "isrfs/sync/disk_only.h"
+#include "isrfs/sync/event.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/push.h"
 #include "isrfs/sync/seen.h"
@@ -297,11 +299,18 @@ int checkin(struct checkout *c, bool release, const char *comment, const struct 
     *ret = (struct checkin_result){.version = c->base_version};
     if (!c->log)
         return failure_set(failure, OUTCOME_FAILED, "%s is read-only here", c->source.parcel);
+    int64_t began = clock_ms();
     bool more;
     int r;
     do {
         r = publish_one(c, release, comment, progress, ret, &more, failure);
     } while (r == 0 && more);
+    struct event_number numbers[] = {{"ms", (uint64_t)(clock_ms() - began)},
+                                     {"objects", ret->objects},
+                                     {"bytes", ret->bytes},
+                                     {"changed", ret->changed}};
+    if (r == 0 && c->events)
+        event_send(&c->source, release ? "checkin" : "checkpoint", numbers, 4);
     return r;
 }
 

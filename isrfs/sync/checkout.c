@@ -12,12 +12,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "isrfs/base/clock.h"
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/store/stack.h"
 #include "isrfs/sync/checkout_lock.h"
 #include "isrfs/sync/damage.h"
+#include "isrfs/sync/event.h"
 #include "isrfs/sync/hold.h"
 #include "isrfs/sync/home.h"
 #include "isrfs/sync/seen.h"
@@ -310,6 +312,8 @@ int checkout_open(const struct site *site, const struct source *source, unsigned
         return failure_set(failure, OUTCOME_FAILED, "out of memory");
     c->state_fd = c->lock_fd = -1;
     c->flags = flags;
+    c->events = event_wanted(site);
+    int64_t began = clock_ms();
     pthread_mutex_init(&c->root_lock, NULL);
     pthread_cond_init(&c->root_free, NULL);
     int r = copy_source(c, source);
@@ -323,6 +327,10 @@ int checkout_open(const struct site *site, const struct source *source, unsigned
         return r;
     }
     warn_of_asking(c, flags);
+    if (c->events && c->fresh)
+        event_send(&c->source, "checkout",
+                   &(struct event_number){.name = "ms", .value = (uint64_t)(clock_ms() - began)},
+                   1);
     *ret = c;
     return 0;
 }

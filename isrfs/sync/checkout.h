@@ -57,6 +57,7 @@ struct checkout {
     bool lost;               /* the lock was taken from this site: nothing can be published */
     bool stolen;             /* and with it the key to this site's log, which is not open */
     unsigned flags;          /* of checkout_open */
+    bool events;             /* what is measured is sent to the lock server (event.h) */
     uint64_t server_version; /* what the lock server says that it is based on; 0 if `lost` */
     struct codec *codec;
     struct pool *pool;

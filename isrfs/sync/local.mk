@@ -11,6 +11,7 @@ libsync_a_SOURCES = \
 	isrfs/sync/damage.c isrfs/sync/damage.h \
 	isrfs/sync/discard.c isrfs/sync/discard.h \
 	isrfs/sync/disk_only.c isrfs/sync/disk_only.h \
+	isrfs/sync/event.c isrfs/sync/event.h \
 	isrfs/sync/export.c \
 	isrfs/sync/failure.c \
 	isrfs/sync/hold.c isrfs/sync/hold.h \

@@ -7,6 +7,9 @@
 
 #include "isrfs/base/io.h"
 
+#define FUSE_CONF       "/etc/fuse.conf"
+#define FUSE_CONF_LIMIT 65536u
+
 static int any_name(void *ctx, const char *name)
 {
     (void)ctx;
@@ -40,8 +43,36 @@ int isrfs_mountpoint_check(const char *dir, char **ret, struct failure *failure)
     r = io_each_name(AT_FDCWD, path, any_name, NULL);
     if (r != 0)
         return refuse(dir, r > 0 ? "the folder is not empty" : strerror(-r), failure);
+    if (geteuid() != 0 && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+        return refuse(dir, "only root may mount on a folder that it may not write to", failure);
     *ret = steal_ptr(path);
     return 0;
+}
+
+/* As fusermount3 reads it. What cannot be read is its business. */
+static bool conf_allows(const char *text)
+{
+    static const char word[] = "user_allow_other";
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += strspn(line, " \t\r\n");
+        size_t length = strcspn(line, " \t\r\n#");
+        if (length == sizeof word - 1 && memcmp(line, word, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+int isrfs_mountpoint_allow_other(struct failure *failure)
+{
+    CLEANUP_BUFFER struct buffer text = {0};
+    if (geteuid() == 0)
+        return 0;
+    int r = io_read_file(AT_FDCWD, FUSE_CONF, FUSE_CONF_LIMIT, &text);
+    r = r == -ENOENT ? 0 : r;
+    if (r < 0 || buffer_terminate(&text) < 0 || conf_allows((const char *)text.data))
+        return 0;
+    return failure_set(failure, OUTCOME_FAILED,
+                       "allow_other is for root, unless " FUSE_CONF " has a line user_allow_other");
 }
 
 static bool is_below(const char *path, const char *top)

@@ -5,9 +5,12 @@
 
 #include "isrfs/sync/checkout.h"
 
-/* Refuses what is missing, no folder, not empty, or a mountpoint already. The resolved path is the
- * caller's. 0 or negative errno with FAILURE. */
+/* Refuses what is missing, no folder, not empty, not ours to mount on, or a mountpoint already. The
+ * resolved path is the caller's. 0 or negative errno with FAILURE. */
 int isrfs_mountpoint_check(const char *dir, char **ret, struct failure *failure);
+
+/* Refuses allow_other where this user may not have it. */
+int isrfs_mountpoint_allow_other(struct failure *failure);
 
 /* Refuses a folder (which need not exist) that would be hidden below the mountpoint, and whose use
  * would make the daemon wait for itself. WHAT it is, for the message. */

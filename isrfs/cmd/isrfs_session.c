@@ -30,6 +30,8 @@
 static int look(struct session *s, struct failure *failure)
 {
     int r = isrfs_mountpoint_check(s->options->dir, &s->mountpoint, failure);
+    if (r == 0 && s->options->allow_other)
+        r = isrfs_mountpoint_allow_other(failure);
     if (r < 0)
         return r;
     r = site_open(&s->site);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Each secret_alloc is a mapping of its own: a small header with the size, then the bytes. Locking
- * may fail where the limit (RLIMIT_MEMLOCK) is low; that is no reason to refuse work. */
+ * may fail where the limit (RLIMIT_MEMLOCK) is low; that is no reason to refuse work. Nothing here
+ * needs libcrypto, so that small programs need not load it (random.c does). */
 #include "isrfs/base/secret.h"
 
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -39,32 +39,23 @@ void secret_free(void *p)
     int saved = errno;
     uint8_t *map = (uint8_t *)p - HEADER;
     size_t whole = *(size_t *)(void *)map;
-    OPENSSL_cleanse(map, whole);
+    explicit_bzero(map, whole);
     munmap(map, whole);
     errno = saved;
 }
 
 void secret_wipe(void *p, size_t size)
 {
-    OPENSSL_cleanse(p, size);
+    explicit_bzero(p, size);
 }
 
 bool secret_equal(const void *a, const void *b, size_t size)
 {
-    return CRYPTO_memcmp(a, b, size) == 0;
-}
-
-int random_bytes(void *out, size_t size)
-{
-    uint8_t *at = out;
-    while (size > 0) {
-        int part = size > (1u << 20) ? 1 << 20 : (int)size;
-        if (RAND_bytes(at, part) != 1)
-            return -EIO;
-        at += part;
-        size -= (size_t)part;
-    }
-    return 0;
+    const volatile uint8_t *left = a, *right = b;
+    uint8_t different = 0;
+    for (size_t i = 0; i < size; i++)
+        different |= left[i] ^ right[i];
+    return different == 0;
 }
 
 void secret_protect_process(void)

@@ -9,6 +9,7 @@ liblockclient_a_SOURCES = \
 	lockclient/lockclient_versions.c \
 	lockclient/message.c lockclient/message.h \
 	lockclient/message_list.c \
+	lockclient/message_words.c \
 	lockclient/terminal.c lockclient/terminal.h \
 	lockclient/transport.h \
 	lockclient/transport_command.c \
@@ -20,7 +21,15 @@ liblockclient_a_SOURCES = \
 shellexecdir = $(pkglibexecdir)
 shellexec_PROGRAMS = lockclient/isr_shell
 lockclient_isr_shell_SOURCES = lockclient/isr_shell.c
-lockclient_isr_shell_LDADD = liblockclient.a libbase.a $(CRYPTO_LIBS)
+lockclient_isr_shell_LDADD = liblockclient.a libbase.a
+
+# How the commands read, and change, files; the first does without libcrypto, which takes longer to
+# load than all that it does.
+pkglibexec_PROGRAMS += lockclient/isr-look lockclient/isr-keep
+lockclient_isr_look_SOURCES = lockclient/isr_look.c lockclient/state_file.c lockclient/state_file.h
+lockclient_isr_look_LDADD = libbase.a
+lockclient_isr_keep_SOURCES = lockclient/isr_keep.c lockclient/state_file.c lockclient/state_file.h
+lockclient_isr_keep_LDADD = libbase.a $(CRYPTO_LIBS)
 dist_man_MANS += doc/man/isr_shell.8
 
 # For an account of one's own, whose login shell looks for the commands by their names.

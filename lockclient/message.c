@@ -21,29 +21,6 @@ static bool is_letter_or_digit(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-bool message_name_valid(const char *name)
-{
-    size_t i = 0;
-    for (; name[i]; i++)
-        if (i + 1 == LOCKCLIENT_NAME_SIZE ||
-            !(is_letter_or_digit(name[i]) || (i > 0 && strchr("._-", name[i]))))
-            return false;
-    return i > 0;
-}
-
-bool message_nonce_valid(const char *nonce)
-{
-    if (strnlen(nonce, LOCKCLIENT_NONCE_SIZE) == LOCKCLIENT_NONCE_SIZE)
-        return false;
-    for (int i = 0; i < 3; i++) {
-        size_t digits = strspn(nonce, DIGITS);
-        if (digits == 0 || digits > 15 || (nonce[0] == '0' && digits > 1) || nonce[digits] != '-')
-            return false;
-        nonce += digits + 1;
-    }
-    return strspn(nonce, DIGITS "abcdef") == 32 && nonce[32] == '\0';
-}
-
 static bool uuid_valid(const char *uuid)
 {
     return strspn(uuid, DIGITS "abcdef") == LOCKCLIENT_UUID_SIZE - 1 &&

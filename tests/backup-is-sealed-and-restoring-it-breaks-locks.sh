@@ -10,6 +10,7 @@ root=$tmp/locksrv
 mkdir libexec
 cp "$abs_top_srcdir/scripts/isr_admin" libexec/
 ln -s "$abs_top_srcdir/scripts/lockserver" libexec/lockserver
+ln -s "$abs_top_builddir/lockclient/isr-look" "$abs_top_builddir/lockclient/isr-keep" libexec/
 ln -s "$abs_top_builddir/isrfs/cmd/isr-seal" libexec/isr-seal
 admin() {
     libexec/isr_admin "$root" "$@"

@@ -4,8 +4,7 @@
 # A lock server in a folder of its own, for the tests of its commands.
 
 set -u
-: "${top_srcdir:=${abs_top_srcdir:-${0%/*}/..}}"
-scripts=$(cd "$top_srcdir/scripts/lockserver" && pwd) || exit 1
+scripts=$abs_top_builddir/libexec/lockserver
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf -- "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -175,7 +174,9 @@ EOF
     chmod +x "$1"
 }
 
-# make_killed: a second copy of the commands, in which whatever changes something on disk is counted.
+# make_killed: a second copy of the commands, in which whatever changes something on disk is counted:
+# mv, sync, rm and mkdir before they do anything, isr-keep before each of its own steps, and it is
+# killed too.
 make_killed()
 {
     mkdir "$tmp/bin" "$tmp/killed"
@@ -185,6 +186,12 @@ make_killed()
     for program in mv sync rm mkdir; do
         counted "$tmp/bin/$program" "$program"
     done
+    ln -s "$abs_top_builddir/lockclient/isr-look" "$tmp/isr-look"
+    cat >"$tmp/isr-keep" <<EOF
+#!/bin/sh
+exec 8<>"$tmp/left" "$abs_top_builddir/tests/isr_keep_killed" "\$@"
+EOF
+    chmod +x "$tmp/isr-keep"
 }
 
 # kill_everywhere NAME: runs prepare_NAME once, then again and again do_NAME, killed at each step in
@@ -200,7 +207,7 @@ kill_everywhere()
     step=0 killed=137
     while [ "$killed" -ne 0 ]; do
         step=$((step + 1))
-        [ "$step" -lt 60 ] || fail "$1: never ends"
+        [ "$step" -lt 100 ] || fail "$1: never ends"
         rm -rf "$tmp/root"
         [ ! -d "$tmp/start" ] || cp -a "$tmp/start" "$tmp/root"
         echo "$step" >"$tmp/left"

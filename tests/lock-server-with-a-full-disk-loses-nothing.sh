@@ -42,11 +42,11 @@ fill_files()
     done
 }
 
-# Copies of the commands whose sync counts down, and then fills the disk. They flush before and after
+# Copies of the commands whose flushes count down, and then fill the disk. They flush before and after
 # each rename, so this is between any two writes.
 mkdir "$tmp/bin" "$tmp/filling" "$tmp/admin"
 cp "$scripts"/* "$tmp/filling"
-cp "$top_srcdir/scripts/isr_admin" "$tmp/isr_admin"
+cp "${abs_top_srcdir:?}/scripts/isr_admin" "$tmp/isr_admin"
 sed "s|^PATH=|PATH=$tmp/bin:|" "$tmp/isr_admin" >"$tmp/isr_admin.filling"
 sed -i "s|^PATH=|PATH=$tmp/bin:|" "$tmp/filling/isr_functions"
 for file in filling/isr_functions isr_admin.filling; do
@@ -67,7 +67,17 @@ if [ \$left -eq 0 ]; then
 fi
 exec sync "\$@"
 EOF
-chmod +x "$tmp/bin/sync"
+printf '#!/bin/sh\nexec "%s" "%s"\n' "$tmp/bin/sync" "$tmp/left" >"$tmp/flush"
+cat >"$tmp/isr-keep.filling" <<EOF
+#!/bin/sh
+ISR_KEEP_FLUSH=$tmp/flush
+export ISR_KEEP_FLUSH
+exec "$abs_top_builddir/tests/isr_keep_killed" "\$@"
+EOF
+chmod +x "$tmp/bin/sync" "$tmp/flush" "$tmp/isr-keep.filling"
+ln -s isr-keep.filling "$tmp/isr-keep"
+ln -s "$abs_top_builddir/lockclient/isr-look" "$tmp/isr-look"
+ln -s "$abs_top_builddir/lockclient/isr-look" "$tmp/admin/isr-look"
 whole=$scripts
 
 # use whole|filling: these commands from now on. isr_admin is always at the same place, for it writes
@@ -75,9 +85,10 @@ whole=$scripts
 use()
 {
     case $1 in
-    whole) scripts=$whole from=$tmp/isr_admin ;;
-    filling) scripts=$tmp/filling from=$tmp/isr_admin.filling ;;
+    whole) scripts=$whole from=$tmp/isr_admin keep=$abs_top_builddir/lockclient/isr-keep ;;
+    filling) scripts=$tmp/filling from=$tmp/isr_admin.filling keep=$tmp/isr-keep.filling ;;
     esac
+    ln -sfn "$keep" "$tmp/admin/isr-keep"
     ln -sfn "$scripts" "$tmp/admin/lockserver"
     cp "$from" "$tmp/admin/isr_admin"
 }

@@ -9,6 +9,14 @@ tests_unit_test_lockclient_SOURCES = tests/unit/test_lockclient.c tests/unit/loc
 tests_unit_test_lockclient_LDADD = liblockclient.a libbase.a $(CMOCKA_LIBS) $(SSH_LIBS) \
 	$(CRYPTO_LIBS)
 
+# isr-keep, killed with its command before a step that the test chooses.
+check_PROGRAMS += tests/isr_keep_killed
+tests_isr_keep_killed_SOURCES = tests/isr_keep_killed.c lockclient/isr_keep.c lockclient/state_file.c \
+	lockclient/state_file.h
+tests_isr_keep_killed_LDADD = $(lockclient_isr_keep_LDADD)
+tests_isr_keep_killed_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=openat64 -Wl,--wrap=write \
+	-Wl,--wrap=fsync -Wl,--wrap=renameat -Wl,--wrap=unlinkat
+
 SHELL_TESTS += \
 	tests/lock-audit-goes-on-over-its-rotation.sh \
 	tests/lock-audit-shows-a-changed-line.sh \
@@ -18,6 +26,7 @@ SHELL_TESTS += \
 	tests/lock-server-survives-a-kill-anywhere.sh \
 	tests/lock-server-with-a-full-disk-loses-nothing.sh \
 	tests/lock-events-are-bounded-and-nameless.sh \
+	tests/lock-list-says-who-holds-what.sh \
 	tests/lock-protocol-model-has-no-error.sh \
 	tests/lock-rekey-and-recover-are-done-once.sh \
 	tests/lock-session-key-is-the-agreed-one.sh \

@@ -64,6 +64,7 @@ libexec=$tmp/libexec
 mkdir "$libexec" "$ssh"
 cp "$abs_top_builddir/lockclient/isr_shell" "$abs_top_srcdir/scripts/isr_admin" "$libexec/"
 ln -s "$abs_top_srcdir/scripts/lockserver" "$libexec/lockserver"
+ln -s "$abs_top_builddir/lockclient/isr-look" "$abs_top_builddir/lockclient/isr-keep" "$libexec/"
 
 new_key() {
     ssh-keygen -q -t ed25519 -N '' -C test -f "$1"
@@ -104,6 +105,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin yes
 AcceptEnv *
+SetEnv HOME=$tmp/nowhere
 MaxStartups 200
 LogLevel VERBOSE
 $(cat "$tmp/sshd_more" 2>/dev/null || :)

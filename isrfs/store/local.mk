@@ -18,7 +18,7 @@ libstore_a_SOURCES = \
 	isrfs/store/store.c isrfs/store/store.h
 
 # The process that works on a home that may hang.
-pkglibexec_PROGRAMS = isrfs/store/isrfs-store-child
+pkglibexec_PROGRAMS += isrfs/store/isrfs-store-child
 isrfs_store_isrfs_store_child_SOURCES = isrfs/store/store_child.c
 isrfs_store_isrfs_store_child_LDADD = libstore.a libcodec.a libbase.a $(ZSTD_LIBS) $(ZLIB_LIBS) \
 	$(CRYPTO_LIBS)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Files grow by a line for each change, so their ends are read without the rest. */
+#include "lockclient/state_file.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "isrfs/base/io.h"
+
+#define FIRST_PART 1024u /* most lines are shorter */
+#define INPUT_PART 4096u
+
+/* As io_open_read, with what fstat says: a list opens thousands. */
+static int open_file(int dirfd, const char *path, struct stat *ret)
+{
+    CLEANUP_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, ret) < 0)
+        return -errno;
+    return S_ISREG(ret->st_mode) ? steal_fd(&fd) : -EINVAL;
+}
+
+/* The file's last SIZE bytes. */
+static int read_end(int fd, size_t file_size, size_t size, struct buffer *out)
+{
+    int r = buffer_resize(out, size);
+    ssize_t n = r < 0 ? r : io_pread(fd, out->data, size, (off_t)(file_size - size));
+    if (n < 0)
+        return (int)n;
+    return (size_t)n == size ? 0 : -EIO;
+}
+
+int state_file_last_line(int dirfd, const char *path, struct buffer *out, bool *ret_whole,
+                         size_t *ret_size)
+{
+    struct stat st;
+    CLEANUP_CLOSE int fd = open_file(dirfd, path, &st);
+    CLEANUP_SECRET_BUFFER struct buffer end = {0};
+    if (fd < 0)
+        return fd;
+    if (st.st_size > STATE_FILE_MAX)
+        return -EFBIG;
+    size_t size = (size_t)st.st_size, part = FIRST_PART;
+    if (ret_size)
+        *ret_size = size;
+    if (ret_whole)
+        *ret_whole = true;
+    for (; size > 0; part *= 4) {
+        part = part < size ? part : size;
+        int r = read_end(fd, size, part, &end);
+        if (r < 0)
+            return r;
+        bool whole = end.data[part - 1] == '\n';
+        size_t line = part - whole;
+        const uint8_t *before = memrchr(end.data, '\n', line);
+        if (!before && part < size)
+            continue;
+        const uint8_t *begin = before ? before + 1 : end.data;
+        if (ret_whole)
+            *ret_whole = whole;
+        return buffer_append(out, begin, (size_t)(end.data + line - begin));
+    }
+    return 0;
+}
+
+int state_file_input(size_t limit, struct buffer *out)
+{
+    for (size_t got = 0; got < limit;) {
+        size_t size = out->size, part = limit - got < INPUT_PART ? limit - got : INPUT_PART;
+        int r = buffer_resize(out, size + part);
+        if (r < 0)
+            return r;
+        ssize_t n = read(STDIN_FILENO, out->data + size, part);
+        out->size = size + (n > 0 ? (size_t)n : 0);
+        got += n > 0 ? (size_t)n : 0;
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n == 0)
+            break;
+    }
+    return 0;
+}

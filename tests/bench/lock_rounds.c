@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* lock_rounds SERVER USER PARCEL SSH-FOLDER SECONDS: lists, acquires and releases over one
- * connection for so long, and prints the milliseconds of one list, acquire, release, and the rounds
- * a second. */
+ * connection for so long, and prints the milliseconds of one list, acquire, release, the rounds
+ * a second, how many there were, and the milliseconds of CPU that one cost here. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "lockclient/lockclient.h"
@@ -14,6 +15,14 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double used(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
 }
 
 struct bench {
@@ -61,16 +70,18 @@ int main(int argc, char **argv)
     int r = lockclient_open(&config, &b.client, &b.error);
     r = r < 0 ? r : lockclient_user(b.client, &user, &b.error); /* connects */
     lockclient_user_free(user);
-    double end = now() + strtod(argv[5], NULL);
+    double cpu = used(), end = now() + strtod(argv[5], NULL);
     while (r == 0 && now() < end)
         r = one_round(&b);
+    cpu = used() - cpu;
     lockclient_free(b.client);
     if (r < 0) {
         fprintf(stderr, "lock_rounds: %s\n", b.error.text);
         return 1;
     }
     double count = b.rounds;
-    printf("%.1f %.1f %.1f %.1f\n", 1000 * b.list / count, 1000 * b.acquire / count,
-           1000 * b.release / count, count / (b.list + b.acquire + b.release));
+    printf("%.1f %.1f %.1f %.1f %u %.1f\n", 1000 * b.list / count, 1000 * b.acquire / count,
+           1000 * b.release / count, count / (b.list + b.acquire + b.release), b.rounds,
+           1000 * cpu / count);
     return 0;
 }

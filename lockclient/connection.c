@@ -397,6 +397,15 @@ struct exchange {
     size_t done; /* bytes of input; SIZE_MAX: and its end */
 };
 
+/* Has the command ended? Asking may read from the socket: what came before its end is there to be
+ * received then. */
+static bool has_ended(struct connection *s, int *ret_status)
+{
+    *ret_status = ssh_channel_get_exit_status(s->channel);
+    return ssh_channel_is_closed(s->channel) ||
+           (*ret_status >= 0 && ssh_channel_is_eof(s->channel));
+}
+
 /* Moves all that can be moved now. 1 to go on, 0 when the command has ended and all that it said is
  * here, or negative errno. */
 static int converse(struct connection *s, struct exchange *e)
@@ -404,9 +413,8 @@ static int converse(struct connection *s, struct exchange *e)
     for (;;) {
         if (e->done != SIZE_MAX)
             send_input(s, e->call, &e->done);
-        int status = ssh_channel_get_exit_status(s->channel);
-        bool over =
-            ssh_channel_is_closed(s->channel) || (status >= 0 && ssh_channel_is_eof(s->channel));
+        int status;
+        bool over = has_ended(s, &status);
         int out = receive(s, false, e->call->output_limit, &e->reply->out);
         int err = receive(s, true, ERROR_LIMIT, &e->reply->err);
         if (out < 0 || err < 0)
@@ -415,6 +423,8 @@ static int converse(struct connection *s, struct exchange *e)
             continue;
         if (out > 0 || err > 0)
             return -ETIMEDOUT;
+        if (!over && has_ended(s, &status))
+            continue; /* receiving has read its end, too, and the socket will not show that */
         e->reply->status = status;
         return over ? 0 : 1;
     }

@@ -6,10 +6,13 @@
  *   isr-look look [FOLDER [NONCE]] the parcel in FOLDER:
  *                                  NOW:=seconds
  *                                  LAST:=the last line of versions
- *                                  ENDED:=the last line of nonces that is about NONCE, or the
- * holder isr-look list USER FOLDER      waits for the lock; of the user in FOLDER: the seconds,
- * then for each parcel its line of the list (isr_list_parcel), or `? name` if the state is to be
- * repaired, or damaged, which is not for here
+ *                                  ENDED:=the last line of nonces about NONCE, or the holder
+ *   isr-look request FOLDER NONCE  message, then take; answers with what take does, a line of two
+ *                                  dashes, the message and a full stop
+ *   isr-look list USER FOLDER      waits for the lock; a line for each parcel of the user in FOLDER
+ *                                  (isr_list_parcel), then gives the lock back; status 3, and
+ *                                  nothing, if the state of any is to be repaired, or damaged
+ *   isr-look marked USER FOLDER    with the lock: the same with `? name` for those
  *
  * Exit status 1: the lock could not be had in time. What there is not, or cannot be read, is left
  * out: the commands have a word for that. */
@@ -345,13 +348,33 @@ static int list(const char *user, const char *folder, bool marked)
 
 /* --- */
 
+static int read_message(struct buffer *out)
+{
+    int r = state_file_input(MESSAGE_MAX, out);
+    for (size_t i = 0; r == 0 && i < out->size; i++)
+        out->data[i] = out->data[i] ? out->data[i] : 1; /* the shell would drop it silently */
+    return r;
+}
+
 static int message(void)
 {
     CLEANUP_SECRET_BUFFER struct buffer in = {0};
-    int r = state_file_input(MESSAGE_MAX, &in);
-    for (size_t i = 0; r == 0 && i < in.size; i++)
-        in.data[i] = in.data[i] ? in.data[i] : 1; /* the shell would drop it silently */
-    return r == 0 && io_write(STDOUT_FILENO, in.data, in.size) == 0 ? 0 : 2;
+    return read_message(&in) == 0 && io_write(STDOUT_FILENO, in.data, in.size) == 0 ? 0 : 2;
+}
+
+/* Whoever does not end its message does not hold the lock. */
+static int request(const char *folder, const char *nonce)
+{
+    CLEANUP_SECRET_BUFFER struct buffer in = {0};
+    if (read_message(&in) < 0)
+        return 2;
+    if (take_lock() < 0)
+        return 1;
+    int status = look(folder, nonce);
+    printf("--\n");
+    fflush(stdout);
+    int r = io_write(STDOUT_FILENO, in.data, in.size);
+    return r < 0 || io_write(STDOUT_FILENO, ".", 1) < 0 ? 2 : status;
 }
 
 int main(int argc, char **argv)
@@ -369,6 +392,8 @@ int main(int argc, char **argv)
         status = look(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
     else if (strcmp(what, "message") == 0)
         status = message();
+    else if (strcmp(what, "request") == 0 && argc == 4)
+        status = request(argv[2], argv[3]);
     else
         fprintf(stderr, "isr-look is for the lock server's commands\n");
     return fflush(stdout) == 0 ? status : 2;

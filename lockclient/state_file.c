@@ -10,13 +10,22 @@
 #define FIRST_PART 1024u /* most lines are shorter */
 #define INPUT_PART 4096u
 
-/* As io_open_read, with what fstat says: a list opens thousands. */
-static int open_file(int dirfd, const char *path, struct stat *ret)
+/* The front of the file, and the size of all of it. Most have nothing behind that, so it is read
+ * before anything is asked: a list opens thousands. */
+static int read_front(int fd, struct buffer *out, size_t *ret_size)
 {
-    CLEANUP_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, ret) < 0)
+    int r = buffer_resize(out, FIRST_PART);
+    ssize_t n = r < 0 ? r : io_pread(fd, out->data, FIRST_PART, 0);
+    if (n < 0) /* nor can folders and pipes be read like that */
+        return n == -EISDIR || n == -ESPIPE ? -EINVAL : (int)n;
+    struct stat st = {.st_size = n};
+    if (n == FIRST_PART && fstat(fd, &st) < 0)
         return -errno;
-    return S_ISREG(ret->st_mode) ? steal_fd(&fd) : -EINVAL;
+    if (st.st_size > STATE_FILE_MAX)
+        return -EFBIG;
+    *ret_size = (size_t)st.st_size;
+    out->size = (size_t)n;
+    return 0;
 }
 
 /* The file's last SIZE bytes. */
@@ -32,21 +41,21 @@ static int read_end(int fd, size_t file_size, size_t size, struct buffer *out)
 int state_file_last_line(int dirfd, const char *path, struct buffer *out, bool *ret_whole,
                          size_t *ret_size)
 {
-    struct stat st;
-    CLEANUP_CLOSE int fd = open_file(dirfd, path, &st);
+    CLEANUP_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     CLEANUP_SECRET_BUFFER struct buffer end = {0};
+    size_t size = 0, part = FIRST_PART;
     if (fd < 0)
-        return fd;
-    if (st.st_size > STATE_FILE_MAX)
-        return -EFBIG;
-    size_t size = (size_t)st.st_size, part = FIRST_PART;
+        return -errno;
+    int r = read_front(fd, &end, &size);
+    if (r < 0)
+        return r;
     if (ret_size)
         *ret_size = size;
     if (ret_whole)
         *ret_whole = true;
     for (; size > 0; part *= 4) {
         part = part < size ? part : size;
-        int r = read_end(fd, size, part, &end);
+        r = end.size == size ? 0 : read_end(fd, size, part, &end);
         if (r < 0)
             return r;
         bool whole = end.data[part - 1] == '\n';

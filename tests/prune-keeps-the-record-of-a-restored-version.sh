@@ -9,6 +9,7 @@ user=$(id -un)
 mkdir libexec
 cp "$abs_top_srcdir/scripts/isr_admin" libexec/
 ln -s "$abs_top_srcdir/scripts/lockserver" libexec/lockserver
+ln -s "$abs_top_builddir/lockclient/isr-look" "$abs_top_builddir/lockclient/isr-keep" libexec/
 ln -s "$abs_top_builddir/isrfs/cmd/isr-seal" libexec/isr-seal
 printf 'correct horse battery\n' >pass
 admin() {

@@ -317,7 +317,8 @@ static int gather(struct list *l, const char *folder)
     if (read_text(udir, "epoch", &epoch) == 0)
         epoch.data[strcspn((const char *)epoch.data, "\n")] = '\0';
     l->epoch = epoch.data ? (const char *)epoch.data : "";
-    qsort(l->names, l->count, sizeof *l->names, compare);
+    if (l->count > 0)
+        qsort(l->names, l->count, sizeof *l->names, compare);
     l->parcels = fd;
     for (size_t i = 0; i < l->count; i++) {
         l->name = l->names[i];

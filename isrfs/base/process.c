@@ -15,6 +15,14 @@
 
 #define ERROR_LIMIT 4096
 
+char *process_helper(const char *name)
+{
+    const char *folder = getenv("ISR_LIBEXEC");
+    char *path;
+    return asprintf(&path, "%s/%s", folder && *folder ? folder : LIBEXECDIR, name) < 0 ? NULL
+                                                                                       : path;
+}
+
 struct pipes {
     int in[2], out[2], err[2], exec[2];
 };

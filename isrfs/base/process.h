@@ -9,6 +9,10 @@
 
 #include "isrfs/base/buffer.h"
 
+/* The path of NAME among the installed helper programs ($(libexecdir)/isr, or the folder that the
+ * environment's ISR_LIBEXEC names): the caller's to free. NULL: no memory. */
+char *process_helper(const char *name);
+
 struct process {
     const char *const *argv; /* argv[0] is a path, or a name looked up in PATH; ends with NULL */
     const char *const *envp; /* NULL: the caller's */

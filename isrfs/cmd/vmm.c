@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "isrfs/base/log.h"
+#include "isrfs/base/process.h"
 
 struct vmm {
     const struct cmd *c;
@@ -42,8 +43,7 @@ static int export_settings(const struct site *site)
 
 struct vmm *vmm_open(const struct cmd *c, const char *name, const char *dir)
 {
-    const char *libexec = getenv("ISR_LIBEXEC");
-    char clean[64];
+    char clean[64], helper[64];
     if (!name)
         name = site_setting(c->site, "VMM", "qemu");
     log_clean(clean, sizeof clean, name);
@@ -56,9 +56,8 @@ struct vmm *vmm_open(const struct cmd *c, const char *name, const char *dir)
         return NULL;
     v->c = c;
     v->dir = strdup(dir);
-    if (asprintf(&v->program, "%s/vmm-hooks/%s", libexec && *libexec ? libexec : LIBEXECDIR, name) <
-        0)
-        v->program = NULL;
+    snprintf(helper, sizeof helper, "vmm-hooks/%s", name);
+    v->program = process_helper(helper);
     if (!v->dir || !v->program || export_settings(c->site) < 0) {
         cmd_say(c, "out of memory");
         return NULL;

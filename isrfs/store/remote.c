@@ -15,6 +15,7 @@
 
 #include "isrfs/base/clock.h"
 #include "isrfs/base/log.h"
+#include "isrfs/base/process.h"
 #include "isrfs/store/remote_state.h"
 
 #define LIMIT_MS         30000u
@@ -229,13 +230,7 @@ static const struct store_ops read_only = {
 
 static char *find_program(const char *given)
 {
-    if (given)
-        return strdup(given);
-    const char *libexec = getenv("ISR_LIBEXEC");
-    char *program;
-    return asprintf(&program, "%s/" PROGRAM, libexec && *libexec ? libexec : LIBEXECDIR) < 0
-               ? NULL
-               : program;
+    return given ? strdup(given) : process_helper(PROGRAM);
 }
 
 static unsigned or_default(unsigned value, unsigned otherwise)

@@ -23,12 +23,9 @@ bool event_wanted(const struct site *site)
 
 static int start(const struct buffer *text)
 {
-    const char *libexec = getenv("ISR_LIBEXEC");
-    CLEANUP_FREE char *program = NULL;
-    if (asprintf(&program, "%s/" PROGRAM, libexec && *libexec ? libexec : LIBEXECDIR) < 0) {
-        program = NULL;
+    CLEANUP_FREE char *program = process_helper(PROGRAM);
+    if (!program)
         return -ENOMEM;
-    }
     const char *argv[] = {program, NULL};
     struct process p = {.argv = argv,
                         .input = text->data,

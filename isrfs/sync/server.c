@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "isrfs/base/log.h"
+#include "isrfs/base/process.h"
 
 bool server_is_folder(const struct source *source)
 {
@@ -54,12 +55,9 @@ int server_open(const struct site *site, const struct source *source, bool creat
     int r = !create && server_is_folder(source) ? check_folder(source, failure) : 0;
     if (r < 0)
         return r;
-    const char *libexec = getenv("ISR_LIBEXEC");
-    CLEANUP_FREE char *scripts = NULL;
-    if (asprintf(&scripts, "%s/lockserver", libexec && *libexec ? libexec : LIBEXECDIR) < 0) {
-        scripts = NULL;
+    CLEANUP_FREE char *scripts = process_helper("lockserver");
+    if (!scripts)
         return failure_set(failure, OUTCOME_FAILED, "out of memory");
-    }
     struct lockclient_ssh ssh;
     r = ssh_settings(site, &ssh, failure);
     if (r < 0)

@@ -192,7 +192,7 @@ static int read_input(struct input *in)
 {
     static const char mark[] = "\nend\n";
     size_t mark_size = sizeof mark - 1;
-    int r = state_file_input(STATE_FILE_MAX, &in->all);
+    int r = io_read_stream(STDIN_FILENO, STATE_FILE_MAX, &in->all);
     const uint8_t *data = in->all.data;
     const uint8_t *line_end = r < 0 || !data ? NULL : memchr(data, '\n', in->all.size);
     size_t line = line_end ? (size_t)(line_end - data) : 0;

@@ -351,7 +351,7 @@ static int list(const char *user, const char *folder, bool marked)
 
 static int read_message(struct buffer *out)
 {
-    int r = state_file_input(MESSAGE_MAX, out);
+    int r = io_read_stream(STDIN_FILENO, MESSAGE_MAX, out);
     for (size_t i = 0; r == 0 && i < out->size; i++)
         out->data[i] = out->data[i] ? out->data[i] : 1; /* the shell would drop it silently */
     return r;

@@ -8,7 +8,6 @@
 #include "isrfs/base/io.h"
 
 #define FIRST_PART 1024u /* most lines are shorter */
-#define INPUT_PART 4096u
 
 /* The front of the file, and the size of all of it. Most have nothing behind that, so it is read
  * before anything is asked: a list opens thousands. */
@@ -67,24 +66,6 @@ int state_file_last_line(int dirfd, const char *path, struct buffer *out, bool *
         if (ret_whole)
             *ret_whole = whole;
         return buffer_append(out, begin, (size_t)(end.data + line - begin));
-    }
-    return 0;
-}
-
-int state_file_input(size_t limit, struct buffer *out)
-{
-    for (size_t got = 0; got < limit;) {
-        size_t size = out->size, part = limit - got < INPUT_PART ? limit - got : INPUT_PART;
-        int r = buffer_resize(out, size + part);
-        if (r < 0)
-            return r;
-        ssize_t n = read(STDIN_FILENO, out->data + size, part);
-        out->size = size + (n > 0 ? (size_t)n : 0);
-        got += n > 0 ? (size_t)n : 0;
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n == 0)
-            break;
     }
     return 0;
 }

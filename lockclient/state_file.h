@@ -13,7 +13,4 @@
 int state_file_last_line(int dirfd, const char *path, struct buffer *out, bool *ret_whole,
                          size_t *ret_size);
 
-/* Appends all of standard input, or its first LIMIT bytes. */
-int state_file_input(size_t limit, struct buffer *out);
-
 #endif

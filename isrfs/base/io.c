@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <string.h>
 
+#define STREAM_PART 4096u /* bytes that are asked for at once */
+
 static int result(int r)
 {
     return r < 0 ? -errno : r;
@@ -179,6 +181,24 @@ int io_read_file(int dirfd, const char *path, size_t limit, struct buffer *out)
         if ((size_t)n < want)
             return 0;
     }
+}
+
+int io_read_stream(int fd, size_t limit, struct buffer *out)
+{
+    for (size_t got = 0; got < limit;) {
+        size_t size = out->size, part = limit - got < STREAM_PART ? limit - got : STREAM_PART;
+        int r = buffer_resize(out, size + part);
+        if (r < 0)
+            return r;
+        ssize_t n = read(fd, out->data + size, part);
+        out->size = size + (n > 0 ? (size_t)n : 0);
+        got += n > 0 ? (size_t)n : 0;
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n == 0)
+            break;
+    }
+    return 0;
 }
 
 int io_each_name(int dirfd, const char *path, int (*fn)(void *ctx, const char *name), void *ctx)

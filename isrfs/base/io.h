@@ -53,6 +53,8 @@ int io_update(int dirfd, const char *path, const void *data, size_t size, mode_t
 
 /* Appends a whole regular file of at most LIMIT bytes to OUT. -ENOENT, -EFBIG beyond LIMIT. */
 int io_read_file(int dirfd, const char *path, size_t limit, struct buffer *out);
+/* Appends what comes from a pipe or the like until its end, or its first LIMIT bytes. Blocks. */
+int io_read_stream(int fd, size_t limit, struct buffer *out);
 
 /* Calls FN with each name in the folder, except "." and "..", in no order, until it returns other
  * than 0; returns that, or negative errno. */

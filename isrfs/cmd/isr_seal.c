@@ -53,19 +53,12 @@ static void cleanup_aead(struct aead **a)
 
 static int read_input(struct buffer *out)
 {
-    for (;;) {
-        size_t size = out->size;
-        if (size > INPUT_MAX)
-            return say("standard input is longer than 64 MiB", NULL);
-        if (buffer_resize(out, size + (64u << 10)) < 0)
-            return say("out of memory", NULL);
-        ssize_t n = read(STDIN_FILENO, out->data + size, 64u << 10);
-        out->size = size + (n > 0 ? (size_t)n : 0);
-        if (n < 0 && errno != EINTR)
-            return say("standard input cannot be read", strerror(errno));
-        if (n == 0)
-            return out->size == 0 ? say("standard input is empty", NULL) : 0;
-    }
+    int r = io_read_stream(STDIN_FILENO, INPUT_MAX + 1, out);
+    if (r < 0)
+        return say("standard input cannot be read", strerror(-r));
+    if (out->size > INPUT_MAX)
+        return say("standard input is longer than 64 MiB", NULL);
+    return out->size == 0 ? say("standard input is empty", NULL) : 0;
 }
 
 /* --- the passphrase --- */

@@ -7,26 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "isrfs/base/log.h"
+#include "isrfs/base/io.h"
 #include "isrfs/sync/server.h"
 
 #define INPUT_MAX 8192u
 #define SECONDS   120u
-
-static int read_input(struct buffer *out)
-{
-    uint8_t bytes[INPUT_MAX];
-    for (;;) {
-        ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
-        if (n <= 0)
-            return n < 0 ? -errno : 0;
-        if (out->size + (size_t)n > INPUT_MAX)
-            return -EFBIG;
-        int r = buffer_append(out, bytes, (size_t)n);
-        if (r < 0)
-            return r;
-    }
-}
 
 /* Leaves whoever has started this, and the terminal. */
 static int leave(void)
@@ -73,7 +58,8 @@ int main(int argc, char **argv)
         fputs("usage: isr-send-event <EVENT (isr starts it)\n", stderr);
         return 2;
     }
-    int r = read_input(&text);
+    int r = io_read_stream(STDIN_FILENO, INPUT_MAX + 1, &text);
+    r = r < 0 ? r : text.size > INPUT_MAX ? -EFBIG : 0;
     r = r < 0 ? r : keyvalue_parse(text.data, text.size, keys, &kv, NULL);
     r = r < 0 ? r : leave();
     r = r < 0 ? r : send_event(kv);

@@ -27,6 +27,7 @@ SHELL_TESTS += \
 	tests/export-equals-import.sh \
 	tests/files-and-folders-travel.sh \
 	tests/full-disk-at-this-site-is-worked-around.sh \
+	tests/killed-on-a-full-disk-goes-on-and-checks-in.sh \
 	tests/fusermount-returns-and-daemon-checks-in.sh \
 	tests/full-disk-refuses-no-write-to-memory.sh \
 	tests/guest-suspends-here-resumes-there.sh \

@@ -11,7 +11,8 @@ parcel_test_libs = libparcel.a libkeyring.a libstore.a libcodec.a libbase.a $(JA
 	$(ZSTD_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_site_log_SOURCES = tests/unit/test_site_log.c
 tests_unit_test_site_log_LDADD = $(parcel_test_libs)
-tests_unit_test_site_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_allocate -Wl,--wrap=io_unlink
+tests_unit_test_site_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_allocate -Wl,--wrap=io_unlink \
+	-Wl,--wrap=io_ftruncate
 tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c $(parcel_fixture)
 tests_unit_test_parcel_LDADD = $(parcel_test_libs)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(parcel_fixture)

@@ -23,12 +23,14 @@ libparcel_a_SOURCES = \
 	isrfs/parcel/salvage.c \
 	isrfs/parcel/save.c \
 	isrfs/parcel/segment.c isrfs/parcel/segment.h \
+	isrfs/parcel/segment_space.c isrfs/parcel/segment_space.h \
 	isrfs/parcel/site_log.c isrfs/parcel/site_log.h \
 	isrfs/parcel/site_log_append.c isrfs/parcel/site_log_internal.h \
 	isrfs/parcel/site_log_journal.c isrfs/parcel/site_log_repair.c \
 	isrfs/parcel/site_log_read.c isrfs/parcel/site_log_trim.c \
 	isrfs/parcel/site_log_salvage.c \
 	isrfs/parcel/site_log_scan.c isrfs/parcel/site_log_scan.h \
+	isrfs/parcel/site_log_space.c \
 	isrfs/parcel/spill.c isrfs/parcel/spill.h \
 	isrfs/parcel/volatile.c \
 	isrfs/parcel/write.c

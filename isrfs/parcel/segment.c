@@ -20,6 +20,7 @@
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
+#include "isrfs/parcel/segment_space.h"
 
 #define PURPOSE             "isrfs site log 1\n"
 #define PREVIOUS_RECORDS_AT 80
@@ -28,7 +29,7 @@
 struct segment {
     uint64_t number;
     int fd;
-    uint64_t size; /* bytes of the file */
+    uint64_t size; /* bytes of the file, reserved ones too */
     uint8_t header[SEGMENT_HEADER_USED];
     uint8_t *key;      /* AEAD_KEY_SIZE, secret memory */
     uint8_t *image;    /* SEGMENT_SIZE bytes, or NULL; what is sealed is no secret */
@@ -110,6 +111,11 @@ uint64_t segment_number(const struct segment *s)
     return s->number;
 }
 
+uint64_t segment_size(const struct segment *s)
+{
+    return s->size;
+}
+
 bool segment_follows(const struct segment *s, const struct segment *previous)
 {
     return memcmp(previous_salt_of(s), salt_of(previous), SEGMENT_SALT_SIZE) == 0;
@@ -151,43 +157,6 @@ static int derive_key(const struct segment_keys *keys, struct segment *s)
         return r;
     return codec_hmac(keys->codec, keys->session_key, purpose.data, purpose.size, salt_of(s),
                       SEGMENT_SALT_SIZE, s->key);
-}
-
-/* A file with its space reserved, which makes a full disk known before anything depends on it: a
- * descriptor. Where the file system cannot reserve, the file just grows. */
-static int create_file(int dirfd, const char *name)
-{
-    CLEANUP_CLOSE int fd = io_create(dirfd, name, 0, 0600);
-    if (fd < 0)
-        return fd;
-    int r = io_allocate(fd, SEGMENT_SIZE);
-    if (r == 0 || r == -EOPNOTSUPP)
-        return steal_fd(&fd);
-    io_unlink(dirfd, name);
-    return r;
-}
-
-#define SPARE_NAME "spare"
-
-int segment_set_aside(int dirfd)
-{
-    CLEANUP_CLOSE int fd = create_file(dirfd, SPARE_NAME);
-    return fd == -EEXIST || fd >= 0 ? 0 : fd;
-}
-
-bool segment_is_set_aside(int dirfd)
-{
-    return faccessat(dirfd, SPARE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* The file that was set aside, as NAME: a descriptor. -ENOSPC if it was used up. */
-static int take_spare(int dirfd, const char *name)
-{
-    CLEANUP_CLOSE int fd = openat(dirfd, SPARE_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? -ENOSPC : -errno;
-    int r = io_rename(dirfd, SPARE_NAME, dirfd, name);
-    return r < 0 ? r : steal_fd(&fd);
 }
 
 static int write_header(const struct segment *s, int dirfd, const char *name)
@@ -236,15 +205,15 @@ int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
         hidden_name(name, number);
     else
         file_name(name, number);
-    s->fd = create_file(dirfd, name);
+    s->size = SEGMENT_SIZE;
+    s->fd = segment_space_reserve(dirfd, name);
     if (s->fd == -ENOSPC && flags & SEGMENT_SPARE)
-        s->fd = take_spare(dirfd, name);
+        s->fd = segment_space_take(dirfd, name, &s->size);
     if (s->fd < 0)
         return s->fd;
     r = write_header(s, dirfd, name);
     if (r < 0)
         return r;
-    s->size = SEGMENT_SIZE;
     *ret = steal_ptr(s);
     return 0;
 }

@@ -52,17 +52,13 @@ struct segment; /* immutable but for what its writer keeps */
  * they must be on disk. 0, -ENOSPC with nothing left behind, ... */
 enum segment_flags {
     SEGMENT_HIDDEN = 1, /* it has no name that counts until segment_show */
-    SEGMENT_SPARE = 2,  /* the file of segment_set_aside is used where there is no space */
+    SEGMENT_SPARE = 2,  /* what was set aside (segment_space.h) is used where there is no space */
 };
 int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
                    const struct segment *previous, uint64_t previous_records, unsigned flags,
                    struct segment **ret);
 /* Gives a hidden one its name, durably: all or nothing of what was flushed before. */
 int segment_show(int dirfd, uint64_t number);
-
-/* Sets the space of one segment aside, if that has not been done. -ENOSPC. */
-int segment_set_aside(int dirfd);
-bool segment_is_set_aside(int dirfd);
 
 /* Opens a file that another process wrote. -EBADMSG for a file that is too short or whose header
  * was never written; -EKEYREJECTED for a header that was not made with this key (or is damaged). */
@@ -77,6 +73,8 @@ int segment_remove(int dirfd, uint64_t number);
 int segment_remove_hidden(int dirfd, uint64_t number);
 
 uint64_t segment_number(const struct segment *s);
+/* Bytes of its file: so far records may go. SEGMENT_SIZE but on a full disk. */
+uint64_t segment_size(const struct segment *s);
 /* Was S made with PREVIOUS as the one before it? How many records of that one count? */
 bool segment_follows(const struct segment *s, const struct segment *previous);
 uint64_t segment_previous_records(const struct segment *s);

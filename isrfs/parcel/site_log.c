@@ -404,16 +404,14 @@ int site_log_open(const struct site_log_config *config, struct site_log **ret,
     r = r < 0 ? r : scan(l, config, &scanned);
     if (r < 0)
         return r;
+    CLEANUP_FREE uint64_t *ends = scanned.ends;
     l->segments = scanned.segments;
     l->segment_count = scanned.count;
     l->bytes = scanned.bytes;
     r = check_first(l, config->salvage);
     if (r < 0)
         return r;
-    r = segment_set_aside(l->dirfd);
-    l->spare = r == 0;
-    if (r < 0)
-        log_warning("there is no space to set aside for the site log: %s", strerror(-r));
+    site_log_open_space(l, ends);
     if (found)
         *found = (struct site_log_found){.segments = scanned.count,
                                          .objects = l->objects,

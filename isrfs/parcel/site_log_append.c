@@ -19,11 +19,12 @@
 #include <string.h>
 
 #include "isrfs/base/log.h"
+#include "isrfs/parcel/segment_space.h"
 #include "isrfs/parcel/site_log_internal.h"
 
 #define LARGE         (64u << 10) /* bytes of a record that is written at once */
 #define AHEAD         (1u << 20)  /* bytes that are written ahead */
-#define KEPT_FREE     (1u << 20)  /* bytes of the last segment on a full disk, for roots */
+#define KEPT_FREE     (40u << 20) /* bytes of the last segment, where little is set aside */
 #define UNFLUSHED_MAX (16u << 20) /* bytes that are kept in memory for want of a flush */
 
 static void wait_change(struct site_log *l)
@@ -169,7 +170,7 @@ static bool has_tail(const struct site_log *l)
            (l->flush_point.segment != segment_number(last) || l->records > l->flush_point.records);
 }
 
-int site_log_begin_segment(struct site_log *l)
+int site_log_begin_segment(struct site_log *l, bool urgent)
 {
     bool tail;
     {
@@ -183,19 +184,19 @@ int site_log_begin_segment(struct site_log *l)
         return r;
     const struct segment *last;
     struct flush_point on_disk;
-    bool urgent;
     {
         LOCK_SCOPE(&l->lock);
         last = last_segment(l);
         on_disk = l->flush_point;
-        urgent = site_log_is_urgent(l);
     }
     uint64_t number = last ? segment_number(last) : 0;
     struct segment *s = NULL;
     r = segment_create(&l->keys, l->dirfd, number + 1, last,
                        on_disk.segment == number ? on_disk.records : 0, urgent ? SEGMENT_SPARE : 0,
                        &s);
+    uint64_t spare = segment_space_aside(l->dirfd);
     LOCK_SCOPE(&l->lock);
+    l->spare = spare;
     if (r < 0) {
         if (!l->full)
             log_warning("no new segment of the site log: %s", strerror(-r));
@@ -203,48 +204,51 @@ int site_log_begin_segment(struct site_log *l)
         return r;
     }
     l->full = false;
-    l->spare = segment_is_set_aside(l->dirfd);
     r = site_log_add_segment(l, s);
     if (r < 0)
         segment_free(s);
     return r;
 }
 
-/* With the lock held. Where nothing is set aside, the end of the segment is. */
-static bool fits(const struct site_log *l, uint64_t size)
+/* With the lock held. What a whole segment lacks that should be set aside is kept free in the last
+ * one, so far that what others put into that fits into what is there for who makes room. */
+static bool fits(const struct site_log *l, uint64_t size, bool urgent)
 {
-    uint64_t end = site_log_is_urgent(l) || l->spare ? SEGMENT_SIZE : SEGMENT_SIZE - KEPT_FREE;
-    return l->writable && !l->broken && l->offset + size <= end;
+    uint64_t lacking = l->spare < SEGMENT_SIZE ? SEGMENT_SIZE - l->spare : 0;
+    uint64_t kept = urgent ? 0 : lacking < KEPT_FREE ? lacking : KEPT_FREE;
+    return l->writable && !l->broken && l->offset + size + kept <= segment_size(last_segment(l));
 }
 
 /* As the flusher, lock not held: makes room for SIZE bytes. */
-static int make_room(struct site_log *l, uint64_t size)
+static int make_room(struct site_log *l, uint64_t size, bool urgent)
 {
     int r = make_durable(l, false); /* replaces a broken segment */
     if (r < 0)
         return r;
     {
         LOCK_SCOPE(&l->lock);
-        if (fits(l, size))
+        if (fits(l, size, urgent))
             return 0;
     }
-    return site_log_begin_segment(l);
+    return site_log_begin_segment(l, urgent);
 }
 
-/* Takes a number and an offset for a record; on success the caller is one of `writing`. */
-static int reserve(struct site_log *l, uint64_t size, struct log_place *ret)
+/* Takes a number and an offset for a record; on success the caller is one of `writing`. What is set
+ * aside is also for records that lead to space becoming free, whoever puts them. */
+static int reserve(struct site_log *l, enum record_type type, uint64_t size, struct log_place *ret)
 {
     LOCK_SCOPE(&l->lock);
+    bool urgent = type == RECORD_ROOT || type == RECORD_FLOOR || site_log_is_urgent(l);
     for (;;) {
         while (l->closed)
             wait_change(l);
-        if (fits(l, size))
+        if (fits(l, size, urgent))
             break;
         flusher_enter(l);
         int r = 0;
-        if (!fits(l, size)) {
+        if (!fits(l, size, urgent)) {
             pthread_mutex_unlock(&l->lock);
-            r = make_room(l, size);
+            r = make_room(l, size, urgent);
             pthread_mutex_lock(&l->lock);
         }
         flusher_leave(l);
@@ -302,7 +306,7 @@ int site_log_append(struct site_log *l, enum record_type type,
     if (payload->count > SEGMENT_PARTS_MAX || payload->size > SEGMENT_PAYLOAD_MAX)
         return -EFBIG;
     uint64_t size = segment_record_size(payload->size);
-    int r = reserve(l, size, ret);
+    int r = reserve(l, type, size, ret);
     if (r < 0)
         return r;
     int sealed =
@@ -328,7 +332,7 @@ int site_log_flush(struct site_log *l)
         flusher_enter(l);
         bool tail = has_tail(l);
         pthread_mutex_unlock(&l->lock);
-        r = tail ? site_log_begin_segment(l) : make_durable(l, true);
+        r = tail ? site_log_begin_segment(l, false) : make_durable(l, true);
         pthread_mutex_lock(&l->lock);
         flusher_leave(l);
     }

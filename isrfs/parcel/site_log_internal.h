@@ -84,7 +84,7 @@ struct site_log {
     uint64_t root_segment;   /* lock; where this process put the newest one; 0: another did */
     uint64_t batch;          /* lock; the highest number of a batch */
 
-    bool spare;               /* lock; space for a segment is set aside */
+    uint64_t spare;           /* lock; bytes that are set aside for a segment */
     bool full;                /* lock; no segment could be made when that was last tried */
     bool urgent;              /* lock; the space that was set aside may be used ... */
     pthread_t urgent_thread;  /* lock; ... by this thread */
@@ -122,11 +122,23 @@ int site_log_read(struct site_log *l, const struct log_at *at, struct buffer *bu
  * FN returned. */
 int site_log_alone(struct site_log *l, int (*fn)(struct site_log *l));
 
-/* With the lock held: may the caller use what was set aside? */
+/* Sets aside what there is, up to a segment. 0, -ENOSPC if it is less, or as the disk says. */
+int site_log_set_aside(struct site_log *l);
+/* Is a whole segment set aside? */
+bool site_log_has_spare(struct site_log *l);
+/* Likewise while the log is opened; on a full disk with what the segments have behind their ENDS
+ * (NULL: not known), which they lose. What fails is logged. */
+void site_log_open_space(struct site_log *l, const uint64_t *ends);
+/* As the flusher: what FROM, an old segment, has behind END is elsewhere now, and is given back if
+ * space is short. */
+void site_log_tail_moved(struct site_log *l, const struct segment *from, uint64_t end);
+
+/* With the lock held: is the caller a thread that makes room? */
 bool site_log_is_urgent(const struct site_log *l);
 
-/* For site_log_alone: the next record goes to a new segment, all before it is flushed. */
-int site_log_begin_segment(struct site_log *l);
+/* As the flusher, closed, without the lock: the next record goes to a new segment, all before it is
+ * flushed. URGENT: it may take what was set aside. */
+int site_log_begin_segment(struct site_log *l, bool urgent);
 
 /* As the flusher, closed, without the lock: what is not on disk of a segment that failed goes into
  * a new one. 0, and all that was appended is on disk; else nothing has changed. */

@@ -8,6 +8,7 @@
 
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
+#include "isrfs/parcel/segment_space.h"
 #include "isrfs/parcel/site_log_internal.h"
 
 struct repair {
@@ -65,6 +66,8 @@ static int move_record(struct repair *r, uint64_t record, uint64_t *at, struct b
             return error == -ENODATA ? -EBADMSG : error;
         *at += segment_record_size(old.size);
     }
+    if (r->offset + segment_record_size(old.size) > segment_size(r->fresh))
+        return -ENOSPC;
     const struct iovec part = {(void *)(uintptr_t)old.payload, old.size};
     const struct segment_payload payload = {&part, 1, old.size};
     error = segment_seal(keys, r->fresh, r->offset, r->records, old.type, r->on_disk, &payload);
@@ -85,9 +88,9 @@ static int move_all(struct repair *r)
     *r->moved = (struct moved){.from = r->old, .first = r->first, .count = r->end - r->first};
     r->moved->to = calloc(r->moved->count + 1, sizeof *r->moved->to);
     int error = r->moved->to ? 0 : -ENOMEM;
-    uint64_t at = r->from;
     if (error == 0 && !r->image)
-        error = segment_find(r->old, r->first, &at);
+        error = segment_find(r->old, r->first, &r->from);
+    uint64_t at = r->from;
     for (uint64_t record = r->first; error == 0 && record < r->end; record++)
         error = move_record(r, record, &at, &buffer);
     error = error < 0 ? error : segment_write(r->fresh, SEGMENT_HEADER_SIZE, r->offset);
@@ -97,11 +100,12 @@ static int move_all(struct repair *r)
 static int finish(struct repair *r)
 {
     struct site_log *l = r->log;
+    uint64_t spare = segment_space_aside(l->dirfd);
     LOCK_SCOPE(&l->lock);
     int error = site_log_add_segment(l, r->fresh);
     if (error < 0)
         return error;
-    l->spare = segment_is_set_aside(l->dirfd);
+    l->spare = spare;
     l->offset = l->flushed_offset = r->offset;
     l->records = r->records;
     l->bytes += r->offset - SEGMENT_HEADER_SIZE;
@@ -130,6 +134,9 @@ int site_log_repair(struct site_log *l)
     if (error < 0) {
         segment_remove_hidden(l->dirfd, number);
         segment_remove(l->dirfd, number);
+        site_log_set_aside(l);
+    } else if (!r.image && r.first < r.end) {
+        site_log_tail_moved(l, r.old, r.from);
     }
     return error;
 }

@@ -140,7 +140,8 @@ static int read_segment(const struct segment_keys *keys, int dirfd, struct scan 
         if (r == -ENODATA)
             break;
         if (r == -EBADMSG) {
-            result->torn_bytes += SEGMENT_SIZE > offset ? SEGMENT_SIZE - offset : 0;
+            result->torn_bytes +=
+                segment_size(at->segment) > offset ? segment_size(at->segment) - offset : 0;
             break;
         }
         r = r < 0 ? r : visitor->record(visitor->ctx, at->segment, &record);
@@ -196,15 +197,20 @@ int site_log_scan(const struct segment_keys *keys, int dirfd, const struct scan_
     if (r < 0)
         return r;
     result.segments = calloc(s.count + 1, sizeof(struct segment *));
-    if (!result.segments)
+    CLEANUP_FREE uint64_t *ends = calloc(s.count + 1, sizeof *ends);
+    if (!result.segments || !ends) {
+        free(result.segments);
         return -ENOMEM;
+    }
     for (size_t i = 0; i < s.count; i++) {
         result.segments[i] = steal_ptr(s.all[i].segment);
+        ends[i] = s.all[i].offset;
         result.flushed = (struct flush_point){s.all[i].number, s.all[i].promised};
         result.records = s.all[i].records;
         result.offset = s.all[i].offset;
     }
     result.count = s.count;
+    result.ends = steal_ptr(ends);
     *ret = result;
     return 0;
 }

@@ -8,6 +8,8 @@
 
 struct scan_result {
     struct segment **segments; /* in order; the caller's to free, and each of them */
+    uint64_t *ends;            /* in the file of each: behind its last record; the caller's to
+                                * free; NULL from salvage */
     size_t count;
     uint64_t bytes, torn_bytes;
     struct flush_point flushed; /* of the last segment: what is known to be on disk */

@@ -12,10 +12,26 @@
 #include "isrfs/base/log.h"
 #include "isrfs/parcel/site_log_internal.h"
 
+bool site_log_is_urgent(const struct site_log *l)
+{
+    return l->urgent && pthread_equal(l->urgent_thread, pthread_self());
+}
+
+/* For site_log_alone. */
+static int begin_segment(struct site_log *l)
+{
+    bool urgent;
+    {
+        LOCK_SCOPE(&l->lock);
+        urgent = site_log_is_urgent(l);
+    }
+    return site_log_begin_segment(l, urgent);
+}
+
 int site_log_cut(struct site_log *l, uint64_t *ret_boundary)
 {
     int r = site_log_flush(l); /* what an earlier process left is moved on, before the cut */
-    r = r < 0 ? r : site_log_alone(l, site_log_begin_segment);
+    r = r < 0 ? r : site_log_alone(l, begin_segment);
     LOCK_SCOPE(&l->lock);
     if (r == -ENOSPC && site_log_is_urgent(l) && l->writable && l->segment_count > 1)
         r = 0; /* what was set aside is used up too: without the last one it is shorter at least */
@@ -100,17 +116,10 @@ static int remove_next(struct site_log *l)
 {
     int r = segment_remove(l->dirfd, next_to_remove(l));
     r = r < 0 && r != -ENOENT ? r : io_fsync_dir(l->dirfd, ".");
-    bool spare = segment_set_aside(l->dirfd) == 0;
+    site_log_set_aside(l);
     LOCK_SCOPE(&l->lock);
     l->removed += r == 0;
-    l->spare = spare;
     return r;
-}
-
-static bool has_spare(struct site_log *l)
-{
-    LOCK_SCOPE(&l->lock);
-    return l->spare;
 }
 
 /* Oldest first, so that a crash in between leaves a row without gaps. On a full disk nobody else
@@ -119,7 +128,7 @@ static void remove_dropped(struct site_log *l)
 {
     int r = 0;
     while (r == 0 && next_to_remove(l) > 0)
-        r = has_spare(l) ? remove_next(l) : site_log_alone(l, remove_next);
+        r = site_log_has_spare(l) ? remove_next(l) : site_log_alone(l, remove_next);
     if (r < 0)
         log_warning("a segment of the site log that is not needed any more stays: %s",
                     strerror(-r));
@@ -129,9 +138,7 @@ int site_log_drop(struct site_log *l, uint64_t boundary)
 {
     if (site_log_needs_root(l))
         return -EAGAIN;
-    site_log_set_urgent(l, true);
     int r = put_floor(l, boundary);
-    site_log_set_urgent(l, false);
     r = r < 0 ? r : close_before(l, boundary);
     if (r == 0)
         remove_dropped(l);
@@ -145,15 +152,12 @@ void site_log_set_urgent(struct site_log *l, bool urgent)
     l->urgent_thread = pthread_self();
 }
 
-bool site_log_is_urgent(const struct site_log *l)
-{
-    return l->urgent && pthread_equal(l->urgent_thread, pthread_self());
-}
-
 int site_log_restart(struct site_log *l, const struct site_root *root)
 {
     uint64_t boundary;
+    site_log_set_urgent(l, true);
     int r = site_log_cut(l, &boundary);
+    site_log_set_urgent(l, false);
     r = r < 0 ? r : site_log_put_root(l, root);
     r = r < 0 ? r : site_log_flush(l);
     return r < 0 ? r : site_log_drop(l, boundary);

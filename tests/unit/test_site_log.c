@@ -23,10 +23,30 @@ int __real_io_allocate(int fd, off_t size);
 int __wrap_io_allocate(int fd, off_t size);
 int __wrap_io_allocate(int fd, off_t size)
 {
-    if (disk_left < size)
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    if (disk_left < size - st.st_size)
         return -ENOSPC;
-    disk_left -= size;
+    disk_left -= size - st.st_size;
     return __real_io_allocate(fd, size);
+}
+
+static void note_freed(off_t bytes)
+{
+    if (disk_left != INT64_MAX && !freed_is_taken)
+        disk_left += bytes;
+}
+
+int __real_io_ftruncate(int fd, off_t size);
+int __wrap_io_ftruncate(int fd, off_t size);
+int __wrap_io_ftruncate(int fd, off_t size)
+{
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    int r = __real_io_ftruncate(fd, size);
+    if (r == 0)
+        note_freed(st.st_size - size);
+    return r;
 }
 
 int __real_io_unlink(int dirfd, const char *path);
@@ -35,8 +55,8 @@ int __wrap_io_unlink(int dirfd, const char *path)
 {
     struct stat st;
     int r = fstatat(dirfd, path, &st, 0) < 0 ? -errno : __real_io_unlink(dirfd, path);
-    if (r == 0 && disk_left != INT64_MAX && !freed_is_taken)
-        disk_left += st.st_size;
+    if (r == 0)
+        note_freed(st.st_size);
     return r;
 }
 
@@ -415,6 +435,88 @@ static void a_log_on_a_full_disk_can_be_shortened_again_and_again(void **state)
     site_log_close(log);
 }
 
+/* Whoever makes room has taken what was set aside, others have written behind the cut, and then the
+ * process is killed: what it had not flushed has to be moved. */
+static unsigned end_while_room_is_made(struct fixture *f, struct object_ref refs[60])
+{
+    struct site_log *log = open_log(f, NULL);
+    unsigned seed = 0, count = 0;
+    uint64_t boundary;
+    put_root(log, 1);
+    disk_left = 0;
+    fill(f, log, &seed);
+    site_log_set_urgent(log, true);
+    assert_int_equal(site_log_cut(log, &boundary), 0);
+    site_log_set_urgent(log, false);
+    while (try_put(f, log, 1000 + count, 3u << 20, &refs[count]) == 0)
+        assert_true(++count < 60);
+    site_log_close(log);
+    return count;
+}
+
+static void a_log_goes_on_after_who_made_room_was_killed_again_and_again(void **state)
+{
+    struct fixture *f = *state;
+    struct object_ref refs[60];
+    unsigned count = end_while_room_is_made(f, refs);
+    assert_true(count > 0);
+    struct site_log *log;
+    uint64_t boundary;
+    for (uint64_t round = 2; round < 12; round++) {
+        log = open_log(f, NULL);
+        assert_int_equal(site_log_flush(log), 0); /* moves the tail */
+        put_root(log, round);
+        if (round % 2 == 0) {
+            site_log_set_urgent(log, true);
+            assert_int_equal(site_log_cut(log, &boundary), 0);
+            site_log_set_urgent(log, false);
+        }
+        site_log_close(log);
+        log = open_log(f, NULL);
+        for (unsigned i = 0; i < count; i++)
+            assert_true(there(log, &refs[i]));
+        assert_int_equal(newest(log), round);
+        site_log_close(log);
+    }
+    /* and with room made at last, a whole segment is set aside again */
+    log = open_log(f, NULL);
+    struct site_root root = {.base_version = 12};
+    assert_int_equal(site_log_restart(log, &root), 0);
+    site_log_close(log);
+    struct stat st;
+    assert_int_equal(fstatat(f->dirfd, "log/spare", &st, 0), 0);
+    assert_int_equal(st.st_size, SEGMENT_SIZE);
+}
+
+static void a_root_can_be_put_when_all_that_is_left_is_what_was_set_aside(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put_root(log, 1);
+    site_log_close(log);
+    disk_left = 0;
+    log = open_log(f, NULL);
+    put_root(log, 2);
+    site_log_close(log);
+    log = open_log(f, NULL);
+    assert_int_equal(newest(log), 2);
+    site_log_close(log);
+}
+
+/* A repair that a kill cut short has the whole disk. */
+static void what_a_repair_left_is_no_reason_to_have_no_room(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put_root(log, 1);
+    site_log_close(log);
+    assert_int_equal(renameat(f->dirfd, "log/spare", f->dirfd, "log/0000000000000002.new"), 0);
+    disk_left = 0;
+    log = open_log(f, NULL);
+    put_root(log, 2);
+    site_log_close(log);
+}
+
 static int take_operations(void *ctx, const void *data, size_t size)
 {
     return buffer_append(ctx, data, size);
@@ -485,6 +587,9 @@ int main(void)
         TEST(what_lies_before_a_cut_is_dropped_and_not_missed),
         TEST(what_is_set_aside_is_for_who_makes_room),
         TEST(a_log_on_a_full_disk_can_be_shortened_again_and_again),
+        TEST(a_log_goes_on_after_who_made_room_was_killed_again_and_again),
+        TEST(a_root_can_be_put_when_all_that_is_left_is_what_was_set_aside),
+        TEST(what_a_repair_left_is_no_reason_to_have_no_room),
         TEST(a_root_amid_a_batch_does_not_cut_it_off),
         TEST(nothing_in_it_is_in_the_clear),
     };

@@ -32,6 +32,11 @@ random_file four 300000000
 if cp four m/four 2>"$said" && sync m/four 2>"$said"; then
     fail 'an fsync was promised that nothing could keep'
 fi
+# Nor is it promised the second time; what there is can be read.
+if sync m/four 2>"$said"; then
+    fail 'an fsync that had failed was promised later'
+fi
+same one m/one
 rm -f m/four
 mv home.away home
 
@@ -44,10 +49,21 @@ for name in one two three; do
     same "$name" "m/$name"
 done
 same two m/five
-umount_at site_a m
+
+# With nowhere to put what was written last, unmounting waits until its home is back.
+rm -f a/filler m/one
+dd if=/dev/zero of=a/filler bs=1M status=none 2>"$said" || :
+mv home home.away
+cp four m/six 2>"$said" || :
+site_a isr umount m >umount.out 2>umount.err &
+umount_pid=$!
+wait_for_line "$(find a -path '*/vm/messages')" 'trying again until there is space'
+mv home.away home
+wait "$umount_pid" || fail "cannot unmount: $(cat umount.err)"
 mount_at site_b vm n
-for name in one two three; do
+for name in two three; do
     same "$name" "n/$name"
 done
 same two n/five
+[ ! -e n/one ] || fail 'a removal was lost'
 umount_at site_b n

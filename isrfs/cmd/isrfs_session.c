@@ -21,7 +21,6 @@
 #include "isrfs/sync/recover.h"
 
 #define RETRY_SECONDS 5
-#define RETRIES       120
 #define LOG_MS        30000 /* between lines about how far a check-in has come */
 #define LOG_SIZE      "1073741824"
 
@@ -191,8 +190,8 @@ static void put_back(struct session *s)
     let_go(s, NULL);
 }
 
-/* Nothing but memory holds what is not in the log, so a full disk is waited for. A signal ends the
- * wait. */
+/* Nothing but memory holds what is not in the log, so a full disk is waited for, or the home that
+ * makes room. Only a signal ends the wait. */
 static int keep_at_last(struct session *s, bool consistent)
 {
     sigset_t set;
@@ -200,11 +199,12 @@ static int keep_at_last(struct session *s, bool consistent)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     int r = committer_sync(s->committer, consistent);
-    for (int i = 0; r < 0 && i < RETRIES; i++) {
+    if (r < 0)
+        log_error("%s: the last changes cannot be written to %s (%s): trying again until there is "
+                  "space, or its home is back",
+                  s->source.parcel, s->checkout->state_path, strerror(-r));
+    while (r < 0) {
         struct timespec pause = {.tv_sec = RETRY_SECONDS};
-        if (i == 0)
-            log_error("%s: the last changes cannot be written to %s (%s): trying again",
-                      s->source.parcel, s->checkout->state_path, strerror(-r));
         control_progress(s->control, "waiting for space to keep the last changes", 0, 0);
         if (sigtimedwait(&set, NULL, &pause) > 0)
             return r;

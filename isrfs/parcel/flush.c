@@ -280,8 +280,9 @@ int flush_make_room(struct parcel *p)
     if (!p->config.log || dirty_bytes(p) <= p->config.dirty_bytes)
         return 0;
     flush_token_take(p);
-    /* a commit by the overflow is under way: that makes room */
-    int r = p->overflow ? 0 : make_room(p);
+    /* others may have made room meanwhile; a commit by the overflow makes it */
+    bool full = !p->overflow && dirty_bytes(p) > p->config.dirty_bytes;
+    int r = full ? make_room(p) : 0;
     flush_token_give(p);
     return r == -ENOSPC && p->room ? p->room(p->room_ctx) : r;
 }

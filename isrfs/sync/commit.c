@@ -43,6 +43,7 @@ struct committer {
     void (*need_room)(void *ctx); /* lock */
     void *room_ctx;               /* lock */
     uint64_t committed;           /* in a turn only: parcel_changes at the last commit */
+    int said;                     /* likewise; why the last turn failed, as it was logged, or 0 */
     pthread_t keeper;
     pthread_cond_t wake;
     bool ending;                /* lock */
@@ -122,9 +123,10 @@ static int take_turn(struct committer *m, enum turn turn, bool consistent)
     }
     if (r == -EAGAIN)
         r = commit(m, turn == TURN_COMMIT, consistent);
-    if (r < 0)
+    if (r < 0 && r != m->said)
         log_error("%s failed, what is changed is kept in memory: %s",
                   turn == TURN_SYNC ? "writing the journal" : "a commit", strerror(-r));
+    m->said = r < 0 ? r : 0;
     return r;
 }
 

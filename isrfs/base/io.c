@@ -14,6 +14,11 @@ static int result(int r)
     return r < 0 ? -errno : r;
 }
 
+bool io_is_full(int error)
+{
+    return error == -ENOSPC || error == -EDQUOT;
+}
+
 int io_create(int dirfd, const char *path, int flags, mode_t mode)
 {
     return result(

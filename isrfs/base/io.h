@@ -30,6 +30,8 @@ int io_fsync(int fd);
 int io_fdatasync(int fd);
 int io_syncfs(int fd);
 int io_ftruncate(int fd, off_t size);
+/* Does that error say that there is no space: the disk is full, or a quota used up? */
+bool io_is_full(int error);
 int io_allocate(int fd, off_t size); /* reserves space; -EOPNOTSUPP where the file system cannot */
 int io_rename(int from_dirfd, const char *from, int to_dirfd, const char *to);
 int io_unlink(int dirfd, const char *path); /* a file; -ENOENT if there is none */

@@ -8,6 +8,7 @@
  * are logged. parcel_settle fetches what is missing, without the token. */
 #include <string.h>
 
+#include "isrfs/base/io.h"
 #include "isrfs/base/secret.h"
 #include "isrfs/parcel/parcel_internal.h"
 
@@ -284,7 +285,7 @@ int flush_make_room(struct parcel *p)
     bool full = !p->overflow && dirty_bytes(p) > p->config.dirty_bytes;
     int r = full ? make_room(p) : 0;
     flush_token_give(p);
-    return r == -ENOSPC && p->room ? p->room(p->room_ctx) : r;
+    return io_is_full(r) && p->room ? p->room(p->room_ctx) : r;
 }
 
 void parcel_set_overflow(struct parcel *p, struct store *overflow)

@@ -207,7 +207,7 @@ int segment_create(const struct segment_keys *keys, int dirfd, uint64_t number,
         file_name(name, number);
     s->size = SEGMENT_SIZE;
     s->fd = segment_space_reserve(dirfd, name);
-    if (s->fd == -ENOSPC && flags & SEGMENT_SPARE)
+    if (io_is_full(s->fd) && flags & SEGMENT_SPARE)
         s->fd = segment_space_take(dirfd, name, &s->size);
     if (s->fd < 0)
         return s->fd;

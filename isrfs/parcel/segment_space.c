@@ -42,7 +42,7 @@ static int64_t whole_units(int fd)
 static int grow(int fd, int64_t size)
 {
     int r = size < SEGMENT_SIZE ? -ENOSPC : 0;
-    for (int64_t want = SEGMENT_SIZE; r == -ENOSPC && want > size;) {
+    for (int64_t want = SEGMENT_SIZE; io_is_full(r) && want > size;) {
         r = io_allocate(fd, want);
         if (r == 0)
             return want < SEGMENT_SIZE ? -ENOSPC : 0;

@@ -9,6 +9,7 @@
  * killed again and again. */
 #include <string.h>
 
+#include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/parcel/segment_space.h"
 #include "isrfs/parcel/site_log_internal.h"
@@ -34,7 +35,7 @@ void site_log_open_space(struct site_log *l, const uint64_t *ends)
     uint64_t next = count ? segment_number(l->segments[count - 1]) + 1 : 1;
     segment_remove_hidden(l->dirfd, next); /* of a repair that was cut short */
     int r = site_log_set_aside(l);
-    if (r == -ENOSPC && ends) {
+    if (io_is_full(r) && ends) {
         for (size_t i = 0; i < count; i++)
             segment_space_give_back(l->dirfd, segment_number(l->segments[i]), ends[i]);
         r = site_log_set_aside(l);
@@ -65,6 +66,6 @@ void site_log_tail_moved(struct site_log *l, const struct segment *from, uint64_
     int r = segment_space_give_back(l->dirfd, segment_number(from), end);
     if (r == 0)
         r = site_log_set_aside(l);
-    if (r < 0 && r != -ENOSPC)
+    if (r < 0 && !io_is_full(r))
         log_warning("no space could be set aside for the site log: %s", strerror(-r));
 }

@@ -33,7 +33,7 @@ int site_log_cut(struct site_log *l, uint64_t *ret_boundary)
     int r = site_log_flush(l); /* what an earlier process left is moved on, before the cut */
     r = r < 0 ? r : site_log_alone(l, begin_segment);
     LOCK_SCOPE(&l->lock);
-    if (r == -ENOSPC && site_log_is_urgent(l) && l->writable && l->segment_count > 1)
+    if (io_is_full(r) && site_log_is_urgent(l) && l->writable && l->segment_count > 1)
         r = 0; /* what was set aside is used up too: without the last one it is shorter at least */
     if (r < 0)
         return r;

@@ -14,6 +14,7 @@
 #include <utlist.h>
 
 #include "isrfs/base/clock.h"
+#include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
 
@@ -175,7 +176,7 @@ static void serve(struct committer *m, struct waiter *queue)
     LL_FOREACH_SAFE(queue, w, next)
     {
         int result = w->turn > less ? r : r_less;
-        if (result != -ENOSPC || !park(m, w))
+        if (!io_is_full(result) || !park(m, w))
             answer(w, result);
     }
 }
@@ -249,7 +250,7 @@ int committer_sync_later(struct committer *m, committer_done *done, void *arg)
 int committer_commit(struct committer *m, bool consistent)
 {
     int r = parcel_settle(m->parcel, true);
-    if (r < 0 && r != -ENOSPC) { /* for a full disk something is done in the turn */
+    if (r < 0 && !io_is_full(r)) { /* for a full disk something is done in the turn */
         log_error("what a commit needs cannot be fetched: %s", strerror(-r));
         return r;
     }

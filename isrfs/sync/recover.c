@@ -140,7 +140,7 @@ static int commit(struct checkout *c, struct parcel *p)
         drop_publishing(c);
     struct committer *m = committer_new(c, p);
     int r = m ? committer_commit(m, parcel_is_consistent(p)) : -ENOMEM;
-    if (r == -ENOSPC && c->home)
+    if (io_is_full(r) && c->home)
         r = committer_relieve(m);
     committer_free(m);
     return r;

@@ -18,6 +18,7 @@
 /* Bytes that the disk has left for new segments; what becomes free is taken by somebody else. */
 static off_t disk_left = INT64_MAX;
 static bool freed_is_taken;
+static int full_says = -ENOSPC;
 
 int __real_io_allocate(int fd, off_t size);
 int __wrap_io_allocate(int fd, off_t size);
@@ -26,7 +27,7 @@ int __wrap_io_allocate(int fd, off_t size)
     struct stat st;
     assert_int_equal(fstat(fd, &st), 0);
     if (disk_left < size - st.st_size)
-        return -ENOSPC;
+        return full_says;
     disk_left -= size - st.st_size;
     return __real_io_allocate(fd, size);
 }
@@ -85,6 +86,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     disk_left = INT64_MAX;
     freed_is_taken = false;
+    full_says = -ENOSPC;
     close(f->dirfd);
     io_remove_tree(AT_FDCWD, f->path);
     codec_free(f->codec);
@@ -373,7 +375,7 @@ static void fill(struct fixture *f, struct site_log *log, unsigned *seed)
     int r = 0;
     for (unsigned end = *seed + 60; r == 0 && *seed < end; ++*seed)
         r = try_put(f, log, *seed, 4u << 20, &ref);
-    assert_int_equal(r, -ENOSPC);
+    assert_int_equal(r, full_says);
 }
 
 struct writer {
@@ -433,6 +435,12 @@ static void a_log_on_a_full_disk_can_be_shortened_again_and_again(void **state)
     log = open_log(f, NULL);
     assert_int_equal(newest(log), 7);
     site_log_close(log);
+}
+
+static void a_quota_that_is_used_up_is_worked_around_like_a_full_disk(void **state)
+{
+    full_says = -EDQUOT;
+    what_is_set_aside_is_for_who_makes_room(state);
 }
 
 /* Whoever makes room has taken what was set aside, others have written behind the cut, and then the
@@ -586,6 +594,7 @@ int main(void)
         TEST(restarting_leaves_the_root_alone),
         TEST(what_lies_before_a_cut_is_dropped_and_not_missed),
         TEST(what_is_set_aside_is_for_who_makes_room),
+        TEST(a_quota_that_is_used_up_is_worked_around_like_a_full_disk),
         TEST(a_log_on_a_full_disk_can_be_shortened_again_and_again),
         TEST(a_log_goes_on_after_who_made_room_was_killed_again_and_again),
         TEST(a_root_can_be_put_when_all_that_is_left_is_what_was_set_aside),

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Without the home or the lock server a check-in fails with status 6 and keeps everything and the
-# lock; isr ci does it later, also after a crash and a new start of the machine. The lock server is
-# needed at the beginning and at the end, and not in between.
+# lock; isr ci does it later, also after a crash and a new start of the machine, and with the memory
+# of a machine that was suspended. The lock server is needed at the beginning and at the end, and not
+# in between.
 . "$abs_top_srcdir/tests/functions.sh"
 . "$abs_top_srcdir/tests/home-functions.sh"
 
@@ -62,10 +63,27 @@ home_starts
 site_a isr ci vm || fail 'isr ci failed after a crash'
 [ -z "$(holder vm)" ] || fail 'the lock is kept'
 
+# The home hangs at unmount, for longer than the daemon waits between two batches: a suspended
+# machine is checked in with its memory.
+set_limits a 3
+mount_at site_a vm m
+daemon=$(daemon_pid m)
+random_file mem.img 1000000
+home_stops
+cp mem.img m/
+dd if=two.img of=m/disk.img bs=4096 seek=500 count=1 conv=notrunc 2>"$said"
+fails 6 site_a isr umount m
+says 'isr ci'
+wait_gone "$daemon"
+home_continues
+site_a isr ci vm || fail 'isr ci failed after an unmount'
+[ -z "$(holder vm)" ] || fail 'the lock is kept'
+
 site_b isr verify vm || fail 'it is not whole'
 mount_at site_b vm n
 dd if=one.img of=disk.img bs=4096 count=100 conv=notrunc 2>"$said"
-for file in disk one two; do
+dd if=two.img of=disk.img bs=4096 seek=500 count=1 conv=notrunc 2>"$said"
+for file in disk one two mem; do
     same "$file.img" "n/$file.img"
 done
 umount_at site_b n

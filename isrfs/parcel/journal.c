@@ -285,25 +285,39 @@ static int encode_moment(struct moment *m, bool consistent)
     return r < 0 ? r : buffer_append(out, rest.data, rest.size);
 }
 
+int journal_moment(struct parcel *p, bool wanted, bool *ret_consistent)
+{
+    bool unchanged = p->consistent && parcel_changes(p) == p->said_at;
+    int r = wanted ? volatile_fold(p) : 0;
+    *ret_consistent = unchanged || (wanted && !volatile_any_stale(p));
+    return r;
+}
+
+void journal_said(struct parcel *p, bool consistent, uint64_t changes)
+{
+    p->consistent = consistent;
+    p->said_at = changes;
+}
+
 int journal_batch(struct parcel *p, bool consistent)
 {
     if (p->half_committed)
         return -EAGAIN;
     CLEANUP(moment_free) struct moment m = {.parcel = p};
     parcel_gate_close(p);
-    int r = consistent ? volatile_fold(p) : 0;
-    consistent = consistent && !volatile_any_stale(p);
+    uint64_t changes = parcel_changes(p);
+    int r = journal_moment(p, consistent, &consistent);
     r = r < 0 ? r : capture(&m);
     parcel_gate_open(p);
-    if (r == 0 && m.count == 0 && m.operations.size == 0 && p->consistent == consistent)
-        return 0;
-    r = r < 0 ? r : encode_moment(&m, consistent);
-    m.batch = site_log_begin_batch(p->config.log);
-    r = r < 0 ? r : write_moment(&m);
+    if (r < 0 || m.count > 0 || m.operations.size > 0 || p->consistent != consistent) {
+        r = r < 0 ? r : encode_moment(&m, consistent);
+        m.batch = site_log_begin_batch(p->config.log);
+        r = r < 0 ? r : write_moment(&m);
+    }
     if (r < 0)
         put_back(&m);
     else
-        p->consistent = consistent;
+        journal_said(p, consistent, changes);
     return r;
 }
 

@@ -104,6 +104,7 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
     r = r < 0 || !config->log ? r : volatile_attach_all(p);
     if (r < 0)
         return r;
+    journal_said(p, p->consistent, parcel_changes(p));
     p->noting = config->log;
     *ret = steal_ptr(p);
     return 0;

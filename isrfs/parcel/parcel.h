@@ -181,10 +181,12 @@ int parcel_place(struct parcel *p, uint64_t file_id, uint64_t index, enum parcel
 /* Writes everything that was changed since the last call to the log (CONSISTENT: nothing is
  * running; then volatile files too), as one batch, which is replayed wholly or not at all when the
  * parcel is opened again; it is durable after site_log_flush. Changes are held back for a moment
- * only. 0; -EAGAIN: a commit has to be finished first; -ENOSPC, -EIO. */
+ * only. A moment that was consistent is so, whatever the caller says, until something is changed: a
+ * batch or commit of the same state takes nothing back. 0; -EAGAIN: a commit has to be finished
+ * first; -ENOSPC, -EIO. */
 int parcel_journal(struct parcel *p, bool consistent);
-/* Was the last batch (also one that was replayed) a consistent one? One that was asked to be is not
- * if the memory of a machine is older than its disk, as a crash leaves it. */
+/* Was the last batch or commit (also one that was replayed) a consistent one? One that was asked to
+ * be is not if the memory of a machine is older than its disk, as a crash leaves it. */
 bool parcel_is_consistent(struct parcel *p);
 
 /* Encodes most of what is changed in memory into the log, so that a commit that follows has little
@@ -208,7 +210,8 @@ void parcel_set_room(struct parcel *p, int (*room)(void *ctx), void *ctx);
  * thaws.
  *
  * With ROOT->consistent set (nothing is running; cleared if a volatile file is older than that)
- * volatile files are in it as they are, else as at the last consistent batch or commit.
+ * volatile files are in it as they are, else as at the last consistent batch or commit; it becomes
+ * set if nothing was changed since one.
  *
  * With WAIT everything is taken: flush gives -EHOSTDOWN, with nothing changed, when it needs
  * something from a home that is away. Without WAIT nothing is fetched: what cannot be taken stays

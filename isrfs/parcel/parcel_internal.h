@@ -134,7 +134,8 @@ struct parcel {
     struct dirty *dirty_list; /* dirty_lock; with data in memory, oldest first */
     struct dirty *log_list;   /* dirty_lock; with blocks that are not in the log */
     struct file *attr_list;   /* dirty_lock; with attributes that are not in the log */
-    bool consistent;          /* with the token; as the last batch said */
+    bool consistent;          /* with the token; as the last batch or commit said, */
+    uint64_t said_at;         /* and the number of changes until that */
     bool noting;              /* constant after opening: changes are to be logged */
     struct ops *ops;          /* dirty_lock; what was done and is not in the log, in order */
     size_t dirty_bytes;       /* dirty_lock; memory of all in dirty_list */
@@ -406,6 +407,12 @@ int blocks_put(struct file *f, uint64_t index, uint64_t batch, bool all, struct 
 
 /* As parcel_journal, for who is the flusher already. Not frozen, not in the gate. */
 int journal_batch(struct parcel *p, bool consistent);
+/* Likewise, frozen: is this moment consistent? It is if the caller says so (WANTED; volatile files
+ * are folded then) and no memory is older than that, or if nothing was changed since one that was:
+ * encoding is no change. */
+int journal_moment(struct parcel *p, bool wanted, bool *ret_consistent);
+/* A batch, a commit, or what was opened says this of the moment. */
+void journal_said(struct parcel *p, bool consistent, uint64_t changes);
 /* Attributes need not be logged any more. Frozen, as the flusher. */
 void journal_forget_attrs(struct parcel *p);
 

@@ -298,8 +298,7 @@ int parcel_flush(struct parcel *p, bool wait, struct site_root *root)
 {
     if (!p->config.log)
         return -EROFS;
-    int r = root->consistent ? volatile_fold(p) : 0;
-    root->consistent = root->consistent && !volatile_any_stale(p);
+    int r = journal_moment(p, root->consistent, &root->consistent);
     r = r < 0 ? r : flush_all(p, wait);
     if (r == 0 && wait && !p->half_committed)
         r = save_fetch(p);
@@ -307,6 +306,8 @@ int parcel_flush(struct parcel *p, bool wait, struct site_root *root)
         p->half_committed = true;
         r = save(p, wait, root);
     }
+    if (r == 0)
+        journal_said(p, root->consistent, parcel_changes(p));
     return r;
 }
 

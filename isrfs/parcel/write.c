@@ -143,6 +143,8 @@ int parcel_zero_now(struct parcel *p, uint64_t file_id, uint64_t offset, uint64_
             t->size = end;
         if (r == 0)
             touch(t);
+        else
+            atomic_fetch_add(&p->changes, 1); /* of a part of it */
     }
     parcel_gate_leave(p);
     return r;

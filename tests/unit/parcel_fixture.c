@@ -48,6 +48,7 @@ struct parcel_config fixture_config(struct fixture *f)
         .counters = &f->counters,
         .cache_bytes = 4 << 20,
         .dirty_bytes = f->dirty_bytes,
+        .consistent = f->consistent,
         .state_fd = f->dirfd,
     };
 }
@@ -80,6 +81,7 @@ static bool commit(struct fixture *f, bool wait, bool consistent)
     parcel_committed(f->parcel);
     parcel_thaw(f->parcel);
     f->catalog = root.current;
+    f->consistent = root.consistent;
     assert_int_equal(site_log_flush(f->log), 0);
     return root.partial;
 }

@@ -28,7 +28,8 @@ struct fixture {
     struct object_secret secret;
     struct site_log *log;
     struct counters counters;
-    struct object_ref catalog;
+    struct object_ref catalog; /* of the newest root */
+    bool consistent;           /* it said */
     struct parcel *parcel;
     size_t dirty_bytes;
     uint64_t random;

@@ -109,6 +109,47 @@ static void memory_that_cannot_be_completed_is_kept_too(void **state)
     assert_int_equal(fixture_byte_at(f, memory, 3 * CHUNK), 1);
 }
 
+/* What is encoded, kept or committed after a stop, by whoever does it, is the moment of that stop,
+ * until something is changed. */
+static void a_moment_lasts_until_something_is_changed(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t memory = fixture_make(f, "mem.img"), disk = fixture_make(f, "disk.img");
+    fixture_put(f, memory, 1, 2 * CHUNK, 0);
+    fixture_put(f, disk, 1, 2 * CHUNK, 0);
+    fixture_send_home(f);
+    for (int how = 0; how < 4; how++) {
+        f->far.away = true;
+        fixture_put(f, memory, 2 + how, CHUNK, 0);
+        fixture_put(f, disk, 2 + how, 4096, 4096);
+        fixture_keep(f);
+        assert_false(parcel_is_consistent(f->parcel));
+        fixture_stop(f);
+        if (how == 1)
+            assert_true(fixture_tidy(f));
+        assert_int_equal(parcel_settle(f->parcel, true), -EHOSTDOWN);
+        fixture_keep(f);
+        if (how == 2)
+            fixture_reopen(f);
+        fixture_keep(f);
+        f->far.away = false;
+        if (how == 3)
+            fixture_commit(f);
+        fixture_reopen(f);
+        assert_true(parcel_is_consistent(f->parcel));
+        assert_int_equal(fixture_byte_at(f, memory, 0), 2 + how);
+    }
+    fixture_put(f, memory, 9, CHUNK, 0);
+    fixture_keep(f);
+    assert_false(parcel_is_consistent(f->parcel));
+    fixture_stop(f);
+    fixture_put(f, disk, 9, CHUNK, CHUNK);
+    fixture_commit(f);
+    fixture_reopen(f);
+    assert_false(parcel_is_consistent(f->parcel));
+    assert_int_equal(fixture_byte_at(f, memory, 0), 9);
+}
+
 static void a_name_makes_it_and_no_other_name_unmakes_it(void **state)
 {
     struct fixture *f = *state;
@@ -271,6 +312,7 @@ int main(void)
         TEST(a_crash_returns_the_memory_to_the_last_moment_at_which_nothing_ran),
         TEST(what_a_stop_keeps_is_whole_and_more_than_memory_holds),
         TEST(memory_that_cannot_be_completed_is_kept_too),
+        TEST(a_moment_lasts_until_something_is_changed),
         TEST(a_name_makes_it_and_no_other_name_unmakes_it),
         TEST(whatever_is_done_to_it_reads_back),
         TEST(it_waits_for_a_home_that_is_away),

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The daemon was killed. `isr status` says so, and the next mount or check-in says in one line what
-# it found in the site log; after a mount that ended in order nothing is said.
+# it found in the site log, also while the home is away; after a mount that ended in order nothing is
+# said.
 . "$abs_top_srcdir/tests/functions.sh"
 requires_fuse
 
@@ -36,4 +37,36 @@ site_a isr ci --yes vm 2>said >out
 in_one_line "^isr ci: $line"
 site_a isr mount vm m 2>said
 [ ! -s said ] || fail "a mount after a check-in says: $(cat said)"
+
+# The home is away after a crash: the mount goes on with what is here, and waits for the rest.
+pid=$(daemon_pid m)
+cat m/disk.img >disk.img
+random_file more 100000
+cp more m/more
+dd if=more of=m/disk.img bs=4096 seek=20 count=3 conv=notrunc,fsync status=none
+dd if=more of=disk.img bs=4096 seek=20 count=3 conv=notrunc status=none
+sync m/more
+kill_daemon m "$pid"
+mv "$home" away
+site_a isr mount vm m 2>said || fail "no mount while the home is away: $(cat said)"
+says "^isrfs: $line"
+grep -q 'vm: its home .* is away' said || fail "it is not said that the home is away: $(cat said)"
+same more m/more
+cp more m/again
+dd if=more of=m/disk.img bs=4096 seek=700 count=2 conv=notrunc,fsync status=none
+dd if=more of=disk.img bs=4096 seek=700 count=2 conv=notrunc status=none
+site_a isr status vm | grep -q 'its home is away since' || fail 'the status does not say so'
+cmp disk.img m/disk.img &
+reader=$!
+timeout 60 sh -c 'until jq -e ".home_away.reads_waiting > 0" m/.isrfs/status >out; do :; done' ||
+    fail 'nobody waits for the home'
+mv away "$home"
+wait $reader || fail 'what needs the home is not read when it is back'
 umount_at site_a m
+[ -z "$(holder vm)" ] || fail 'it is not checked in'
+for file in disk.img more again; do
+    site_b isr export vm $file back.$file || fail "no $file"
+done
+same disk.img back.disk.img
+same more back.more
+same more back.again

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A read that needs a home that is away ends with an I/O error after the time that was asked for, by
-# the mount option or else the setting, and at once when the daemon is told to end. An object that
-# the home does not have, or has damaged, is not waited for.
+# the mount option or else the setting, by default 30 s, and at once when the daemon is told to end.
+# The memory of a machine is waited for without limit. An object that the home does not have, or has
+# damaged, is not waited for.
 . "$abs_top_srcdir/tests/functions.sh"
 . "$abs_top_srcdir/tests/home-functions.sh"
 
@@ -18,16 +19,27 @@ seconds_of_read() {
 
 home_starts
 random_file disk.img 30000000
-new_parcel vm disk.img
+random_file mem.img 500000
+new_parcel vm disk.img mem.img
+mount_at site_a vm m
+wait_status m '.home_wait == 30'
+umount_at site_a m
 set_limits a 2 4
 mount_at site_a vm m
+wait_status m '.home_wait == 4'
 home_dies
+dd if=m/mem.img of=mem.out bs=4096 skip=50 count=1 iflag=direct 2>mem.said &
+reader=$!
+wait_status m '.home_away.reads_waiting == 1'
 seconds_of_read 0
 if [ "$took" -lt 3 ] || [ "$took" -gt 8 ]; then
     fail "HOME_WAIT 4: it took $took s"
 fi
+wait_status m '.home_away.reads_waiting == 1'
 umount "$home"
 home_starts
+wait $reader || fail "the memory is not read: $(cat mem.said)"
+dd if=mem.img bs=4096 skip=50 count=1 status=none | cmp - mem.out || fail 'the memory is wrong'
 wait_status m '.home_away == null'
 direct_read m/disk.img 0 >out || fail 'it is not read when the home is back'
 umount_at site_a m

@@ -55,7 +55,7 @@ static int look(struct session *s, struct failure *failure)
 
 static int check_out(struct session *s, struct failure *failure)
 {
-    unsigned flags = s->read_only ? CHECKOUT_READ_ONLY : 0;
+    unsigned flags = s->read_only ? CHECKOUT_READ_ONLY : CHECKOUT_HOME_LATER;
     int r = checkout_open(s->site, &s->source, flags, &s->checkout, failure);
     if (r == -EALREADY) /* the last check-in was cut off after its end; that is cleaned now */
         r = checkout_open(s->site, &s->source, flags, &s->checkout, failure);

@@ -29,6 +29,13 @@ static bool is_changed(struct site_log *log)
     return changed;
 }
 
+/* In seconds; null: without limit. */
+static json_t *home_wait(const struct checkout *c)
+{
+    return c->home_wait_ms == PARCEL_WAIT_FOR_EVER ? json_null()
+                                                   : json_integer(c->home_wait_ms / 1000);
+}
+
 /* null: it is there, or there is none. */
 static json_t *home_away(const struct checkout *c)
 {
@@ -55,7 +62,7 @@ int virtual_text_status(struct mount *m, struct buffer *out)
         site_log_usage(c->log, &log_bytes, &log_objects);
     json_t *object = json_pack(
         "{s:s, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:I, s:s?, s:s, s:i, s:b, s:b, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:o}",
+        "s:I, s:I, s:I, s:I, s:o, s:o}",
         "state", "mounted", "source", config->source, "server", c->source.server, "user",
         c->source.user, "parcel", c->source.parcel, "uuid", c->uuid, "src", c->src, "base_version",
         (json_int_t)c->base_version, "state_path", c->state_path, "mountpoint", config->mountpoint,
@@ -63,7 +70,7 @@ int virtual_text_status(struct mount *m, struct buffer *out)
         is_changed(c->log), "files", (json_int_t)usage.files, "bytes", (json_int_t)usage.bytes,
         "dirty_bytes", (json_int_t)usage.dirty_bytes, "cached_bytes",
         (json_int_t)usage.cached_bytes, "log_bytes", (json_int_t)log_bytes, "log_objects",
-        (json_int_t)log_objects, "home_away", home_away(c));
+        (json_int_t)log_objects, "home_away", home_away(c), "home_wait", home_wait(c));
     return dump(object, out);
 }
 

@@ -285,6 +285,19 @@ static int encode_moment(struct moment *m, bool consistent)
     return r < 0 ? r : buffer_append(out, rest.data, rest.size);
 }
 
+/* Batches are replayed upon the catalog that was opened: so that this needs no home, it is in the
+ * log before the first of them. */
+static int keep_catalog(struct parcel *p)
+{
+    const struct buffer *object = &p->catalog;
+    if (object->size == 0)
+        return 0;
+    int r = store_put(site_log_store(p->config.log), &p->opened, object->data, object->size);
+    if (r == 0)
+        buffer_free(&p->catalog);
+    return r;
+}
+
 int journal_moment(struct parcel *p, bool wanted, bool *ret_consistent)
 {
     bool unchanged = p->consistent && parcel_changes(p) == p->said_at;
@@ -310,6 +323,7 @@ int journal_batch(struct parcel *p, bool consistent)
     r = r < 0 ? r : capture(&m);
     parcel_gate_open(p);
     if (r < 0 || m.count > 0 || m.operations.size > 0 || p->consistent != consistent) {
+        r = r < 0 ? r : keep_catalog(p);
         r = r < 0 ? r : encode_moment(&m, consistent);
         m.batch = site_log_begin_batch(p->config.log);
         r = r < 0 ? r : write_moment(&m);

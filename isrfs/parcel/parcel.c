@@ -72,6 +72,21 @@ static void init_locks(struct parcel *p)
     pthread_cond_init(&p->prefetch_done, NULL);
 }
 
+/* The object is kept for the first batch if the log has it not. */
+static int load_catalog(struct parcel *p, const struct object_ref *ref, struct catalog **ret)
+{
+    CLEANUP_BUFFER struct buffer object = {0};
+    const struct parcel_config *config = &p->config;
+    int r = store_get(config->store, &ref->id, &object);
+    r = r < 0 ? r : catalog_decode(config->codec, ref, object.data, object.size, ret);
+    if (r < 0 || !config->log || store_has(site_log_store(config->log), &ref->id) > 0)
+        return r;
+    p->opened = ref->id;
+    p->catalog = object;
+    object = (struct buffer){0};
+    return 0;
+}
+
 int parcel_open(const struct parcel_config *config, const struct object_ref *catalog_ref,
                 struct parcel **ret)
 {
@@ -96,7 +111,7 @@ int parcel_open(const struct parcel_config *config, const struct object_ref *cat
     if (!p->cache || !p->refs || (config->salvage && !p->losses))
         return -ENOMEM;
     CLEANUP_CATALOG struct catalog *catalog = NULL;
-    int r = catalog_load(config->store, config->codec, catalog_ref, &catalog);
+    int r = load_catalog(p, catalog_ref, &catalog);
     r = r < 0 ? r : build_tree(p, catalog);
     r = r < 0 || !p->losses ? r : salvage_tree(p, catalog);
     p->consistent = config->consistent;
@@ -131,6 +146,7 @@ void parcel_close(struct parcel *p)
         file_free(f);
     }
     ops_free(p->ops);
+    buffer_free(&p->catalog);
     losses_free(p->losses);
     ref_slots_free(p->refs);
     chunk_cache_free(p->cache);

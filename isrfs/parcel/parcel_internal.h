@@ -136,9 +136,11 @@ struct parcel {
     struct file *attr_list;   /* dirty_lock; with attributes that are not in the log */
     bool consistent;          /* with the token; as the last batch or commit said, */
     uint64_t said_at;         /* and the number of changes until that */
-    bool noting;              /* constant after opening: changes are to be logged */
-    struct ops *ops;          /* dirty_lock; what was done and is not in the log, in order */
-    size_t dirty_bytes;       /* dirty_lock; memory of all in dirty_list */
+    struct buffer catalog;   /* with the token; the object that was opened, which the log has not */
+    struct object_id opened; /* its id */
+    bool noting;             /* constant after opening: changes are to be logged */
+    struct ops *ops;         /* dirty_lock; what was done and is not in the log, in order */
+    size_t dirty_bytes;      /* dirty_lock; memory of all in dirty_list */
 
     pthread_mutex_t prefetch_lock;
     pthread_cond_t prefetch_done;

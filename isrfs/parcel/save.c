@@ -314,6 +314,7 @@ int parcel_flush(struct parcel *p, bool wait, struct site_root *root)
 void parcel_committed(struct parcel *p)
 {
     ops_free(ops_take(p));
+    buffer_free(&p->catalog);
     journal_forget_attrs(p);
     p->half_committed = false;
 }

@@ -259,6 +259,8 @@ int home_watch_new(const struct home_watch_config *config, struct home_watch **r
     w->record = config->record ? strdup(config->record) : NULL;
     w->probe_ms = config->probe_ms ? config->probe_ms : PROBE_MS;
     w->silent_ms = config->silent_ms ? config->silent_ms : SILENT_MS;
+    w->away = config->away;
+    w->since = time(NULL);
     if (config->record && !w->record) {
         free(w);
         return -ENOMEM;

@@ -23,6 +23,7 @@ struct home_watch;
 
 struct home_watch_config {
     struct store *home; /* must outlive the watch */
+    bool away;          /* it is known to be; else it is found out */
     const char *record; /* one that is at home, and is read to see whether it is there; or NULL.
                          * Copied */
     void (*interrupt)(struct store *home); /* ends the calls that are under way; or NULL */

@@ -276,7 +276,7 @@ int remote_open(const struct remote_config *config, struct store **ret)
     remote_keeper_init(&r->keeper);
     int result = set_up(r, config);
     if (result == 0)
-        result = remote_keeper_begin(&r->keeper);
+        result = remote_keeper_begin(&r->keeper, config->later);
     if (result < 0) {
         remote_free(&r->base);
         return result;

@@ -26,6 +26,8 @@ struct remote_config {
     struct counters *counters;        /* may be NULL; must outlive the store */
     const enum folder_fanout *create; /* make a store in an empty or missing folder first, as
                                        * folder_create; one that is there is good too. NULL: no */
+    bool later;                       /* not with CREATE: it need not be there yet, and is opened by
+                                       * the first call that finds it */
     unsigned limit_ms;                /* for each call, also to open the folder; 0: 30 s */
     unsigned barrier_limit_ms;        /* for a barrier; 0: 300 s */
     unsigned probe_ms;                /* between tries while offline; 0: 2 s */

@@ -192,10 +192,11 @@ void remote_keeper_init(struct remote_keeper *k)
     k->wake = -1;
 }
 
-int remote_keeper_begin(struct remote_keeper *k)
+int remote_keeper_begin(struct remote_keeper *k, bool later)
 {
-    k->state = REMOTE_STARTING;
-    k->start = true;
+    k->state = later ? REMOTE_IDLE : REMOTE_STARTING;
+    k->failed = later; /* as its opener knows */
+    k->start = !later;
     k->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (k->wake < 0)
         return -errno;
@@ -209,7 +210,9 @@ int remote_keeper_begin(struct remote_keeper *k)
     while (k->state == REMOTE_STARTING)
         if (!clock_wait(&k->changed, &k->lock, end))
             return -EHOSTDOWN;
-    return k->state == REMOTE_ONLINE ? 0 : k->state == REMOTE_FAILED ? k->error : -EHOSTDOWN;
+    return k->state == REMOTE_ONLINE || later ? 0
+           : k->state == REMOTE_FAILED        ? k->error
+                                              : -EHOSTDOWN;
 }
 
 void remote_keeper_end(struct remote_keeper *k)

@@ -61,9 +61,9 @@ enum remote_end { REMOTE_ANSWERED, REMOTE_UNSENT, REMOTE_LOST, REMOTE_LATE };
 
 /* The members that need no allocation; no failure. */
 void remote_keeper_init(struct remote_keeper *k);
-/* Starts the thread and a child, and waits until that has opened the folder. The caller has filled
- * in what is constant, and puts. */
-int remote_keeper_begin(struct remote_keeper *k);
+/* Starts the thread and, unless LATER, a child, and waits until that has opened the folder. The
+ * caller has filled in what is constant, and puts. */
+int remote_keeper_begin(struct remote_keeper *k, bool later);
 /* No request may be running. After init, and also after a failed begin. */
 void remote_keeper_end(struct remote_keeper *k);
 

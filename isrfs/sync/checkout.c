@@ -82,6 +82,13 @@ static int ask(struct checkout *c, const struct site *site, struct lockclient_pa
     return c->src ? 0 : failure_set(failure, OUTCOME_FAILED, "out of memory");
 }
 
+static int away(struct checkout *c, int error, struct failure *failure)
+{
+    return failure_set(failure, OUTCOME_UNREACHABLE,
+                       "the home of %s is not reachable: %s (is it mounted? %s)", c->source.parcel,
+                       c->src, strerror(-error));
+}
+
 static int open_home(struct checkout *c, const struct site *site,
                      const struct lockclient_parcel_cfg *cfg, unsigned flags,
                      struct failure *failure)
@@ -104,9 +111,11 @@ static int open_home(struct checkout *c, const struct site *site,
     r = home_open(&config, &limits, NULL, &c->home, NULL);
     if (r == 0 || (flags & CHECKOUT_NO_HOME && r == -EHOSTDOWN))
         return 0;
-    return failure_set(failure, OUTCOME_UNREACHABLE,
-                       "the home of %s is not reachable: %s (is it mounted? %s)", c->source.parcel,
-                       c->src, strerror(-r));
+    if (r == -EHOSTDOWN && flags & CHECKOUT_HOME_LATER && c->nonce) {
+        c->home_error = r;
+        r = home_open_later(&config, &limits, &c->home);
+    }
+    return r == 0 ? 0 : away(c, r, failure);
 }
 
 /* The catalog's key and id, and the secret. */
@@ -179,7 +188,7 @@ static int watch_home(struct checkout *c)
     char record[VERSION_NAME_SIZE];
     version_name(record, c->uuid, c->base_version, &c->base.id);
     struct home_watch_config config = {
-        .home = c->home, .record = record, .interrupt = home_interrupt};
+        .home = c->home, .away = c->home_error, .record = record, .interrupt = home_interrupt};
     return home_watch_new(&config, &c->watch);
 }
 
@@ -268,6 +277,8 @@ static int open_locked(struct checkout *c, const struct site *site,
                            "%s: the version that this site's changes go back to is there no more",
                            c->source.parcel);
     find_root(c);
+    if (c->home_error && !(c->log && store_has(site_log_store(c->log), &c->root.current.id) > 0))
+        return away(c, c->home_error, failure);
     c->salvage = c->flags & CHECKOUT_ACCEPT_LOSS;
     r = open_stack(c, failure);
     r = r < 0 || !c->damaged ? r : damage_check(c, failure);
@@ -275,6 +286,10 @@ static int open_locked(struct checkout *c, const struct site *site,
     if (r == 0 && (r = write_cfg(c)) < 0)
         return failure_set(failure, OUTCOME_FAILED, "cannot write %s/parcel.cfg: %s", c->state_path,
                            strerror(-r));
+    if (r == 0 && c->home_error)
+        log_warning(
+            "%s: its home %s is away; what is at this site is served, the rest waits for it",
+            c->source.parcel, c->src);
     return r;
 }
 

@@ -67,6 +67,7 @@ struct checkout {
     uint8_t recovery[LOCKCLIENT_RECOVERY_SIZE];
     struct lockclient *client;
     struct store *home;          /* the folder store at SRC */
+    int home_error;              /* it was not there when this began, and is waited for */
     struct site_log *log;        /* NULL when read-only */
     struct home_watch *watch;    /* through which the stack reads the home; NULL without one */
     struct store *stack;         /* log, then home */
@@ -91,7 +92,10 @@ enum checkout_flags {
     CHECKOUT_EXISTING = 1,  /* only if this site has it already: OUTCOME_UNKNOWN otherwise */
     CHECKOUT_READ_ONLY = 2, /* no lock, no state: SOURCE's version (0: the newest) as published */
     CHECKOUT_NO_HOME = 4,   /* the home may be offline (checkout->home is NULL then) */
-    CHECKOUT_RECORDS = 8,   /* with READ_ONLY: version records are to be written at home */
+    CHECKOUT_HOME_LATER =
+        256,              /* likewise for what this site has checked out already, if its log has
+                           * what is needed to begin; the home is used as soon as it is back */
+    CHECKOUT_RECORDS = 8, /* with READ_ONLY: version records are to be written at home */
     CHECKOUT_ACCEPT_OLDER = 16, /* also an older version than this site or the home has seen */
     CHECKOUT_LOST = 64,         /* the lock may have been taken from this site (checkout->lost) */
     CHECKOUT_ACCEPT_LOSS = 128, /* the site log may be damaged where it hurts */

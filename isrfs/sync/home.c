@@ -65,12 +65,13 @@ int home_limits(const struct site *s, struct home_limits *ret, struct failure *f
 }
 
 static int open_remote(const struct folder_config *config, const struct home_limits *limits,
-                       const enum folder_fanout *create, struct store **ret)
+                       const enum folder_fanout *create, bool later, struct store **ret)
 {
     return remote_open(&(struct remote_config){.path = config->path,
                                                .uuid = config->uuid,
                                                .read_only = config->read_only,
                                                .create = create,
+                                               .later = later,
                                                .codec = config->codec,
                                                .counters = config->counters,
                                                .limit_ms = limits->call_ms,
@@ -84,7 +85,7 @@ int home_open(const struct folder_config *config, const struct home_limits *limi
 {
     int r;
     if (remote_is_needed(config->path)) {
-        r = open_remote(config, limits, create, ret);
+        r = open_remote(config, limits, create, false, ret);
         if (r == 0 && ret_uuid)
             memcpy(ret_uuid, remote_uuid(*ret), STORE_UUID_HEX + 1);
         return r;
@@ -101,6 +102,12 @@ int home_open(const struct folder_config *config, const struct home_limits *limi
     if (r == 0 && ret_uuid)
         memcpy(ret_uuid, folder_uuid(*ret), STORE_UUID_HEX + 1);
     return r;
+}
+
+int home_open_later(const struct folder_config *config, const struct home_limits *limits,
+                    struct store **ret)
+{
+    return open_remote(config, limits, NULL, true, ret);
 }
 
 void home_interrupt(struct store *home)

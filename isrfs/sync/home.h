@@ -27,6 +27,11 @@ int home_open(const struct folder_config *config, const struct home_limits *limi
               const enum folder_fanout *create, struct store **ret,
               char ret_uuid[STORE_UUID_HEX + 1]);
 
+/* Likewise for one that could not be opened (-EHOSTDOWN): its calls give -EHOSTDOWN until it is
+ * there. Always by a child process. */
+int home_open_later(const struct folder_config *config, const struct home_limits *limits,
+                    struct store **ret);
+
 /* Ends the calls that are under way to a home that may hang, with -EHOSTDOWN; later calls are
  * served. Does nothing to one that is worked on in this process. */
 void home_interrupt(struct store *home);

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "isrfs/base/hex.h"
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 
@@ -29,7 +28,8 @@ struct place {
 struct piece {
     uint64_t number;
     struct segment *segment; /* NULL: missing, or its header does not open */
-    int64_t written;
+    bool aside;              /* one of that number was set aside */
+    int64_t written, aside_written;
     struct place *places; /* of records that open; numbers rise */
     size_t count, room;
     uint64_t promised; /* so many records were on disk */
@@ -43,6 +43,8 @@ struct salvage {
     size_t count;
     uint64_t *numbers; /* of the files that are there */
     size_t files;
+    uint64_t *asides; /* and of those that were set aside */
+    size_t aside_count;
 };
 
 static void salvage_free(struct salvage *s)
@@ -53,6 +55,7 @@ static void salvage_free(struct salvage *s)
     }
     free(s->pieces);
     free(s->numbers);
+    free(s->asides);
 }
 
 static void file_name(char out[48], uint64_t number)
@@ -62,18 +65,25 @@ static void file_name(char out[48], uint64_t number)
 
 /* --- the files --- */
 
+static int add_number(uint64_t **numbers, size_t *count, uint64_t number)
+{
+    uint64_t *all = reallocarray(*numbers, *count + 1, sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    *numbers = all;
+    all[(*count)++] = number;
+    return 0;
+}
+
 static int take_name(void *ctx, const char *name)
 {
     struct salvage *s = ctx;
-    uint8_t bytes[8];
-    if (hex_decode(bytes, sizeof bytes, name) < 0)
+    uint64_t number;
+    bool aside;
+    if (!site_log_scan_name(name, &number, &aside))
         return 0;
-    uint64_t *numbers = reallocarray(s->numbers, s->files + 1, sizeof *numbers);
-    if (!numbers)
-        return -ENOMEM;
-    s->numbers = numbers;
-    s->numbers[s->files++] = strtoull(name, NULL, 16);
-    return 0;
+    return aside ? add_number(&s->asides, &s->aside_count, number)
+                 : add_number(&s->numbers, &s->files, number);
 }
 
 static int by_number(const void *a, const void *b)
@@ -104,6 +114,43 @@ static void look_back(struct piece *p, const struct segment *next)
     }
 }
 
+/* A newest one without a header had nothing in it: its number is free. */
+static int drop_unmade(struct salvage *s)
+{
+    struct segment *opened = NULL;
+    uint64_t last = s->numbers[s->files - 1];
+    int r = segment_open(s->keys, s->dirfd, last, &opened);
+    segment_free(opened);
+    r = site_log_scan_unmade(s->dirfd, last, r);
+    s->files -= r > 0;
+    return r < 0 ? r : 0;
+}
+
+/* How far the row goes. One that was set aside is a part of it. */
+static uint64_t last_number(const struct salvage *s)
+{
+    uint64_t last = s->numbers[s->files - 1];
+    for (size_t i = 0; i < s->aside_count; i++)
+        last = s->asides[i] > last ? s->asides[i] : last;
+    return last;
+}
+
+static void look_aside(struct salvage *s)
+{
+    for (size_t i = 0; i < s->aside_count; i++) {
+        char name[64];
+        struct stat st;
+        uint64_t number = s->asides[i];
+        if (number < s->pieces[0].number)
+            continue; /* the log goes on from behind it */
+        struct piece *p = &s->pieces[number - s->pieces[0].number];
+        site_log_scan_aside_name(name, number);
+        p->aside = true;
+        if (fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            p->aside_written = st.st_mtim.tv_sec;
+    }
+}
+
 /* The row from the first to the last number, all in between that are missing too. */
 static int open_pieces(struct salvage *s)
 {
@@ -111,10 +158,10 @@ static int open_pieces(struct salvage *s)
     if (r < 0 || s->files == 0)
         return r;
     qsort(s->numbers, s->files, sizeof *s->numbers, by_number);
-    uint64_t first = s->numbers[0], last = s->numbers[s->files - 1];
-    /* nothing was in a newest one without a header */
-    if (s->files > 1 && site_log_scan_empty(s->dirfd, last) == 1)
-        last = s->numbers[--s->files - 1];
+    r = s->files > 1 ? drop_unmade(s) : 0;
+    if (r < 0)
+        return r;
+    uint64_t first = s->numbers[0], last = last_number(s);
     if (last - first > NUMBERS_MAX)
         return -EBADMSG;
     s->pieces = calloc(last - first + 1, sizeof *s->pieces);
@@ -128,6 +175,7 @@ static int open_pieces(struct salvage *s)
         if (i > 0 && s->pieces[i].segment)
             look_back(&s->pieces[i - 1], s->pieces[i].segment);
     }
+    look_aside(s);
     bool any = false;
     for (size_t i = 0; i < s->count; i++)
         any |= s->pieces[i].segment != NULL;
@@ -317,6 +365,13 @@ static int say_damage(const struct scan_visitor *visitor, const struct piece *p,
     return visitor->damage(visitor->ctx, &damage);
 }
 
+/* Before what was given its number. */
+static int say_aside(const struct scan_visitor *visitor, const struct piece *p)
+{
+    struct log_damage damage = {.segment = p->number, .written = p->aside_written};
+    return visitor->damage(visitor->ctx, &damage);
+}
+
 static int hand_on(const struct salvage *s, struct piece *p, const struct scan_visitor *visitor,
                    struct scan_result *result)
 {
@@ -345,26 +400,24 @@ static int hand_on(const struct salvage *s, struct piece *p, const struct scan_v
     return r < 0 ? r : segment_flush(p->segment);
 }
 
-/* The newest segment must be one that opens: others are numbered after it. */
-static int set_aside(const struct salvage *s, const struct piece *p)
+static int hand_on_piece(const struct salvage *s, struct piece *p,
+                         const struct scan_visitor *visitor, struct scan_result *result)
 {
-    char name[48], aside[64];
-    file_name(name, p->number);
-    snprintf(aside, sizeof aside, "%s.damaged", name);
-    int r = io_rename(s->dirfd, name, s->dirfd, aside);
-    return r == -ENOENT ? 0 : r < 0 ? r : io_fsync_dir(s->dirfd, ".");
+    int r = p->aside ? say_aside(visitor, p) : 0;
+    if (p->segment)
+        return r < 0 ? r : hand_on(s, p, visitor, result);
+    return r < 0 || p->aside ? r : say_damage(visitor, p, 0, p->promised);
 }
 
 static int hand_on_all(struct salvage *s, bool give_up, const struct scan_visitor *visitor,
                        struct scan_result *result)
 {
     int r = 0;
-    for (size_t i = 0; r == 0 && i < s->count; i++) {
-        struct piece *p = &s->pieces[i];
-        r = p->segment ? hand_on(s, p, visitor, result) : say_damage(visitor, p, 0, p->promised);
-    }
+    for (size_t i = 0; r == 0 && i < s->count; i++)
+        r = hand_on_piece(s, &s->pieces[i], visitor, result);
+    /* the newest must be one that opens: others are numbered after it */
     for (size_t i = s->count; r == 0 && give_up && i > 0 && !s->pieces[i - 1].segment; i--)
-        r = set_aside(s, &s->pieces[i - 1]);
+        r = site_log_scan_set_aside(s->dirfd, s->pieces[i - 1].number);
     return r;
 }
 

@@ -20,6 +20,8 @@
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 
+#define ASIDE ".damaged"
+
 struct scanned {
     uint64_t number;
     struct segment *segment;
@@ -32,6 +34,7 @@ struct scanned {
 struct scan {
     struct scanned *all;
     size_t count, room;
+    uint64_t aside; /* the newest that was set aside as damaged; 0: none */
 };
 
 static void scan_free(struct scan *s)
@@ -44,9 +47,14 @@ static void scan_free(struct scan *s)
 static int take_name(void *ctx, const char *name)
 {
     struct scan *s = ctx;
-    uint8_t bytes[8];
-    if (hex_decode(bytes, sizeof bytes, name) < 0)
+    uint64_t number;
+    bool aside;
+    if (!site_log_scan_name(name, &number, &aside))
         return 0; /* not ours: left alone */
+    if (aside) {
+        s->aside = number > s->aside ? number : s->aside;
+        return 0;
+    }
     if (s->count == s->room) {
         size_t room = s->room ? 2 * s->room : 16;
         struct scanned *all = reallocarray(s->all, room, sizeof *all);
@@ -55,7 +63,6 @@ static int take_name(void *ctx, const char *name)
         s->all = all;
         s->room = room;
     }
-    uint64_t number = strtoull(name, NULL, 16);
     s->all[s->count++] = (struct scanned){.number = number};
     return 0;
 }
@@ -73,15 +80,17 @@ static int open_segments(const struct segment_keys *keys, int dirfd, struct scan
         return r;
     if (s->count)
         qsort(s->all, s->count, sizeof *s->all, by_number);
+    if (s->aside && (s->count == 0 || s->aside >= s->all[0].number)) {
+        log_error("segment %" PRIu64 " of the site log did not open, and was set aside", s->aside);
+        return -EBADMSG;
+    }
     for (size_t i = 0; i < s->count; i++) {
         struct scanned *at = &s->all[i];
         r = segment_open(keys, dirfd, at->number, &at->segment);
-        /* a crash while the newest was made leaves it without a header: nothing was in it yet */
-        if (r == -EBADMSG && i + 1 == s->count && site_log_scan_empty(dirfd, at->number) == 1) {
+        int unmade = i + 1 == s->count ? site_log_scan_unmade(dirfd, at->number, r) : 0;
+        if (unmade != 0) {
             s->count--;
-            char name[32];
-            snprintf(name, sizeof name, "%016" PRIx64, at->number);
-            return io_unlink(dirfd, name);
+            return unmade < 0 ? unmade : 0;
         }
         if (r == -EKEYREJECTED || r == -EBADMSG) {
             log_error("segment %" PRIu64
@@ -171,17 +180,65 @@ static int check_promises(const struct scan *s)
     return 0;
 }
 
-int site_log_scan_empty(int dirfd, uint64_t number)
+static void file_name(char out[32], uint64_t number)
 {
-    char name[32];
-    uint8_t frame[SEGMENT_FRAME_SIZE] = {0};
-    static const uint8_t nothing[SEGMENT_FRAME_SIZE];
-    snprintf(name, sizeof name, "%016" PRIx64, number);
+    snprintf(out, 32, "%016" PRIx64, number);
+}
+
+bool site_log_scan_name(const char *name, uint64_t *ret_number, bool *ret_aside)
+{
+    char digits[17];
+    uint8_t bytes[8];
+    snprintf(digits, sizeof digits, "%s", name);
+    const char *rest = name + strlen(digits);
+    *ret_aside = strcmp(rest, ASIDE) == 0;
+    if (hex_decode(bytes, sizeof bytes, digits) < 0 || (*rest && !*ret_aside))
+        return false;
+    *ret_number = strtoull(digits, NULL, 16);
+    return true;
+}
+
+void site_log_scan_aside_name(char out[64], uint64_t number)
+{
+    snprintf(out, 64, "%016" PRIx64 ASIDE, number);
+}
+
+int site_log_scan_set_aside(int dirfd, uint64_t number)
+{
+    char name[32], aside[64];
+    file_name(name, number);
+    site_log_scan_aside_name(aside, number);
+    int r = io_rename(dirfd, name, dirfd, aside);
+    return r == -ENOENT ? 0 : r < 0 ? r : io_fsync_dir(dirfd, ".");
+}
+
+/* Is all behind the header zero? */
+static int is_empty(int dirfd, const char *name)
+{
+    static const uint8_t nothing[SEGMENT_HEADER_SIZE];
+    uint8_t bytes[sizeof nothing];
     CLEANUP_CLOSE int fd = io_open_read(dirfd, name);
     if (fd < 0)
         return fd;
-    ssize_t n = io_pread(fd, frame, sizeof frame, SEGMENT_HEADER_SIZE);
-    return n < 0 ? (int)n : memcmp(frame, nothing, sizeof frame) == 0;
+    off_t at = SEGMENT_HEADER_SIZE;
+    while ((at = lseek(fd, at, SEEK_DATA)) >= 0) {
+        ssize_t n = io_pread(fd, bytes, sizeof bytes, at);
+        if (n <= 0 || memcmp(bytes, nothing, (size_t)n) != 0)
+            return n < 0 ? (int)n : n == 0;
+        at += n;
+    }
+    return errno == ENXIO ? 1 : -errno;
+}
+
+int site_log_scan_unmade(int dirfd, uint64_t number, int error)
+{
+    char name[32];
+    file_name(name, number);
+    int r = error == -EBADMSG ? is_empty(dirfd, name) : 0;
+    if (r <= 0)
+        return r;
+    r = io_unlink(dirfd, name);
+    return r < 0 ? r : 1;
 }
 
 int site_log_scan(const struct segment_keys *keys, int dirfd, const struct scan_visitor *visitor,

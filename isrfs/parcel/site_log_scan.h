@@ -29,7 +29,8 @@ int site_log_scan(const struct segment_keys *keys, int dirfd, const struct scan_
 
 /* Likewise for a log that is damaged: calls also, between records, for those that are lost.
  * -EBADMSG only if no segment can be read. With GIVE_UP a newest segment that cannot is set aside
- * (its file gets another name), so that the log can go on with its number. */
+ * (its file gets another name), so that the log can go on with its number. A log that has such a
+ * file is damaged there, whatever has that number now. */
 int site_log_salvage(const struct segment_keys *keys, int dirfd, bool give_up,
                      const struct scan_visitor *visitor, struct scan_result *ret);
 
@@ -38,8 +39,15 @@ int site_log_salvage(const struct segment_keys *keys, int dirfd, bool give_up,
 int site_log_salvage_promise(const struct segment_keys *keys, int dirfd, struct segment *s,
                              uint64_t offset, uint64_t record, uint64_t *ret);
 
-/* Was nothing ever written to the segment's file but perhaps a part of its header? 1, 0, negative
- * errno. */
-int site_log_scan_empty(int dirfd, uint64_t number);
+/* For the newest segment, when opening it gave ERROR: a crash while it was made leaves it without a
+ * header, and then nothing was in it yet. Removes such a file. 1 if it was one, 0, negative errno.
+ */
+int site_log_scan_unmade(int dirfd, uint64_t number, int error);
+
+/* Is NAME that of a segment's file? Or (RET_ASIDE) of one that was set aside as damaged? */
+bool site_log_scan_name(const char *name, uint64_t *ret_number, bool *ret_aside);
+void site_log_scan_aside_name(char out[64], uint64_t number);
+/* Sets it aside: its number is free for another. That it was there is still seen. */
+int site_log_scan_set_aside(int dirfd, uint64_t number);
 
 #endif

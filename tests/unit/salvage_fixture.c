@@ -6,9 +6,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "isrfs/parcel/segment.h"
 #include "tests/random.h"
 #include "tests/unit/log_fixture.h"
 
@@ -47,6 +49,14 @@ void salvage_spoil(struct fixture *f, unsigned segment, uint64_t offset, size_t 
         bytes[i] ^= 0x5a;
     assert_int_equal(pwrite(fd, bytes, size, (off_t)offset), size);
     close(fd);
+}
+
+void salvage_empty_segment(struct fixture *f, unsigned segment, uint64_t size)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/log/%016x", f->path, segment);
+    assert_int_equal(truncate(path, (off_t)size), 0);
+    assert_int_equal(truncate(path, SEGMENT_SIZE), 0);
 }
 
 void salvage_remove_segment(struct fixture *f, unsigned segment)

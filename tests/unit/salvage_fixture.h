@@ -19,6 +19,8 @@ void salvage_write_at(struct fixture *f, uint64_t file, uint64_t offset, size_t 
 
 /* Changes bytes of a segment's file. */
 void salvage_spoil(struct fixture *f, unsigned segment, uint64_t offset, size_t size);
+/* Only its first SIZE bytes are left, and zeros. */
+void salvage_empty_segment(struct fixture *f, unsigned segment, uint64_t size);
 void salvage_remove_segment(struct fixture *f, unsigned segment);
 int salvage_open_log(struct fixture *f, bool salvage, bool give_up);
 /* With salvage; BASE may be NULL. */

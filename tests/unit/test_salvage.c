@@ -296,6 +296,16 @@ static void a_first_segment_that_is_missing_is_told(void **state)
     assert_true(salvage_losses(f).bytes > 0);
 }
 
+static void assert_segment_is_lost(struct fixture *f, uint64_t disk, uint64_t number)
+{
+    salvage_open_damaged(f, NULL);
+    const struct log_damage *damage = salvage_only_damage(f);
+    assert_int_equal(damage->segment, number);
+    assert_true(damage->newer);
+    assert_true(damage->written > 0);
+    salvage_assert_content(f, disk);
+}
+
 static void a_newest_segment_without_its_header_is_set_aside(void **state)
 {
     struct fixture *f = *state;
@@ -305,12 +315,41 @@ static void a_newest_segment_without_its_header_is_set_aside(void **state)
     fixture_keep(f);
     fixture_close(f);
     salvage_spoil(f, 2, 0, 20);
+    assert_segment_is_lost(f, disk, 2);
+    assert_int_equal(faccessat(f->dirfd, "log/0000000000000002.damaged", F_OK, 0), 0);
+    /* who gave it up was killed before there was a root: it is not forgotten */
+    fixture_close(f);
+    assert_segment_is_lost(f, disk, 2);
+    salvage_write_at(f, disk, 41 * SALVAGE_BLOCK, SALVAGE_BLOCK, true);
+    fixture_keep(f);
+    fixture_close(f);
+    assert_segment_is_lost(f, disk, 2); /* in the log before what has its number now */
+    salvage_assert_it_ends(f, disk);
+}
+
+/* Who gives up what is lost makes a segment, and may be killed at any point of that. */
+static void a_segment_that_was_only_made_is_in_nobodys_way(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t disk = salvage_make_disk(f), end, second = three_fsyncs(f, disk, &end);
+    fixture_close(f);
+    salvage_spoil(f, 1, second + 2000, 1);
     salvage_open_damaged(f, NULL);
-    const struct log_damage *damage = salvage_only_damage(f);
-    assert_int_equal(damage->segment, 2);
+    salvage_write_at(f, disk, 50 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
+    fixture_keep(f); /* makes segment 2, of which only the header is left */
+    fixture_close(f);
+    salvage_empty_segment(f, 2, SEGMENT_HEADER_SIZE);
+    salvage_open_damaged(f, NULL);
+    salvage_assert_content(f, disk);
+    salvage_write_at(f, disk, 51 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
+    fixture_keep(f);
+    fixture_close(f);
+    salvage_empty_segment(f, 3, 0);
+    assert_int_equal(salvage_open_log(f, true, false), 0);
+    assert_int_equal(salvage_open_parcel(f, NULL), 0);
+    salvage_assert_lost(f, 40 * SALVAGE_BLOCK, SALVAGE_BLOCK, false);
     salvage_assert_content(f, disk);
     salvage_assert_it_ends(f, disk);
-    assert_int_equal(faccessat(f->dirfd, "log/0000000000000002.damaged", F_OK, 0), 0);
 }
 
 /* --- damage at home --- */
@@ -430,6 +469,7 @@ int main(void)
         TEST(a_missing_segment_is_told),
         TEST(a_first_segment_that_is_missing_is_told),
         TEST(a_newest_segment_without_its_header_is_set_aside),
+        TEST(a_segment_that_was_only_made_is_in_nobodys_way),
         TEST(a_base_that_is_gone_leaves_zeros_around_what_was_written),
         TEST(a_node_that_is_gone_leaves_zeros_around_what_was_written),
         TEST(a_home_that_is_away_is_never_given_up),

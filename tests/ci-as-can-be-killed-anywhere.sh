@@ -4,45 +4,7 @@
 # once, with every byte, and nothing of the site is removed before.
 . "$abs_top_srcdir/tests/functions.sh"
 requires_fuse
-requires "${CC%% *}"
-
-# A library in front of libc that ends `isr` before its Nth call that changes a disk.
-cat >kill.c <<'C'
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
-
-static int left = -1;
-static void count(void)
-{
-    const char *n = getenv("KILL_AT");
-    if (strcmp(program_invocation_short_name, "isr") != 0 || !n)
-        return;
-    if (left < 0)
-        left = atoi(n);
-    if (--left == 0)
-        kill(getpid(), SIGKILL);
-}
-#define WRAP(type, name, params, args)                                                             \
-    type name params                                                                               \
-    {                                                                                              \
-        type(*real) params = (type(*) params)dlsym(RTLD_NEXT, #name);                              \
-        count();                                                                                   \
-        return real args;                                                                          \
-    }
-WRAP(int, fsync, (int fd), (fd))
-WRAP(int, fdatasync, (int fd), (fd))
-WRAP(int, renameat, (int a, const char *b, int c, const char *d), (a, b, c, d))
-WRAP(int, unlinkat, (int a, const char *b, int c), (a, b, c))
-WRAP(int, mkdirat, (int a, const char *b, mode_t c), (a, b, c))
-WRAP(ssize_t, pwrite, (int a, const void *b, size_t c, off_t d), (a, b, c, d))
-C
-${CC:-cc} -shared -fPIC -w -o kill.so kill.c -ldl || skip 'no shared library can be made'
+. "$abs_top_srcdir/tests/kill-functions.sh"
 
 random_file disk.img 600000
 random_file mine 300000
@@ -63,7 +25,7 @@ while [ "$status" -ne 0 ]; do
     rm -rf a locksrv home
     cp -a start/a start/locksrv start/home .
     status=0
-    KILL_AT=$step LD_PRELOAD=$tmp/kill.so site_a isr ci --yes --as mine vm >out 2>&1 || status=$?
+    killed_at "$step" isr ci --yes --as mine vm >out 2>&1 || status=$?
     [ "$status" -eq 0 ] || [ "$status" -eq 137 ] || fail "step $step: status $status: $(cat out)"
     if [ "$status" -ne 0 ]; then
         if site_b isr ls --json | jq -e '.[] | select(.parcel == "mine")' >/dev/null; then

@@ -5,28 +5,18 @@
 # --accept-loss` names them again and checks in all the rest: the range is as it was before.
 . "$abs_top_srcdir/tests/functions.sh"
 requires_fuse
+. "$abs_top_srcdir/tests/damage-functions.sh"
 
 random_file disk.img 3000000
 cp disk.img expected
 new_parcel vm disk.img
 mount_at site_a vm m
 pid=$(daemon_pid m)
-write() { # BLOCK
-    head -c 4096 /dev/urandom >block
-    dd if=block of=m/disk.img bs=4096 seek="$1" conv=notrunc,fsync status=none
-}
-keep() {
-    dd if=block of=expected bs=4096 seek="$1" conv=notrunc status=none
-}
-segment() { find a/parcels -path '*/log/0*' -type f -size +0 | sort | tail -n 1; }
-end_of_log() { # the last byte that is not zero
-    cmp -l -n 60000000 "$1" /dev/zero 2>/dev/null | tail -n 1 | awk '{ print $1 }'
-}
 for i in 3 40; do
     write $i
     keep $i
 done
-log=$(segment)
+log=$(newest_segment)
 from=$(end_of_log "$log")
 write 100 # is to be lost
 for i in 101 200 41; do
@@ -36,9 +26,7 @@ done
 cp block m/new
 sync m/new
 kill_daemon m "$pid"
-at=$((from + 2000))
-printf '\377' | dd of="$log" bs=1 seek="$at" conv=notrunc status=none
-printf '\125' | dd of="$log" bs=1 seek="$((at + 1))" conv=notrunc status=none
+spoil "$log" "$((from + 2000))"
 cp -a a before
 
 range='vm: disk.img: bytes 409600 to 413695 are lost: what was there before is left'

@@ -8,6 +8,7 @@ tests_unit_test_site_LDADD = libsync.a libparcel.a libkeyring.a libstore.a liblo
 	$(CMOCKA_LIBS)
 
 SHELL_TESTS += \
+	tests/accept-loss-can-be-killed-anywhere.sh \
 	tests/ci-as-can-be-killed-anywhere.sh \
 	tests/damage-at-home-under-a-partly-written-chunk.sh \
 	tests/damage-in-the-log-costs-only-what-it-hits.sh \
@@ -20,6 +21,8 @@ SHELL_TESTS += \
 	tests/run-suspends-at-sigint-and-goes-on-later.sh \
 	tests/status-after-a-crash-says-what-is-left.sh \
 	tests/umount-8-waits-through-its-helper.sh
+
+EXTRA_DIST += tests/damage-functions.sh tests/kill-functions.sh
 
 # Recovery keys.
 check_PROGRAMS += tests/unit/test_words

@@ -75,6 +75,7 @@ struct checkout {
     unsigned home_wait_ms;       /* for parcels; set from isr.conf, may be changed */
     bool damaged;                /* the log is; it was opened with salvage */
     bool salvage;                /* for checkout_parcel: give up what is damaged or missing */
+    _Atomic bool loss_told;      /* all that the last commit gave up was */
     struct parcel_recovered recovered; /* what the last checkout_parcel found in the journal */
     bool disk_only;     /* what is not consistent may be published without its volatile files */
     bool parcel_opened; /* objects in the log may be in no root yet: it is not trimmed */

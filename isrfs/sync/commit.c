@@ -17,6 +17,7 @@
 #include "isrfs/base/io.h"
 #include "isrfs/base/log.h"
 #include "isrfs/base/secret.h"
+#include "isrfs/sync/damage.h"
 
 #define KEEP_SECONDS 2
 #define LOG_LONG     (256u << 20) /* bytes after which the keeper commits */
@@ -66,6 +67,8 @@ static int commit_frozen(struct committer *m, bool whole, bool consistent)
     int r = parcel_flush(m->parcel, whole, &root);
     if (r == 0 && same && !root.partial && object_id_equal(&root.current.id, &c->root.current.id))
         root.consistent |= c->root.consistent;
+    if (r == 0 && c->salvage)
+        r = damage_tell_given_up(c, m->parcel);
     if (r == 0)
         r = checkout_root_put(c, &root);
     if (r == 0 && root.partial && !was_partial)

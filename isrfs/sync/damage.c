@@ -87,6 +87,14 @@ int damage_tell(struct checkout *c, struct parcel *p, uint64_t *ret_bytes, uint6
     return r;
 }
 
+int damage_tell_given_up(struct checkout *c, struct parcel *p)
+{
+    uint64_t bytes, unknown;
+    int r = damage_tell(c, p, &bytes, &unknown);
+    c->loss_told = r == 0;
+    return r;
+}
+
 static int refuse(struct checkout *c, uint64_t bytes, uint64_t unknown, struct failure *failure)
 {
     return failure_set(failure, OUTCOME_DAMAGED,

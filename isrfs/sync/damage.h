@@ -20,4 +20,8 @@ int damage_explain(struct checkout *c, int error, struct failure *failure);
  * nobody knows the file): how much it is. 0 or negative errno. */
 int damage_tell(struct checkout *c, struct parcel *p, uint64_t *ret_bytes, uint64_t *ret_unknown);
 
+/* Likewise for a commit that gives it up: before the root, after which nobody could tell any more.
+ * Notes that in C->loss_told. */
+int damage_tell_given_up(struct checkout *c, struct parcel *p);
+
 #endif

@@ -148,7 +148,6 @@ static int commit(struct checkout *c, struct parcel *p)
 
 int recover(struct checkout *c, struct failure *failure)
 {
-    uint64_t bytes, unknown;
     struct parcel *p = NULL;
     if (!c->log || (c->found.batches == 0 && !c->salvage)) {
         io_unlink(c->state_fd, SOCKET);
@@ -158,8 +157,8 @@ int recover(struct checkout *c, struct failure *failure)
     if (r < 0)
         return r;
     r = commit(c, p);
-    if (r == 0 && c->salvage)
-        r = damage_tell(c, p, &bytes, &unknown);
+    if (r == 0 && c->salvage && !c->loss_told) /* there was nothing to commit */
+        r = damage_tell_given_up(c, p);
     parcel_close(p);
     if (r < 0 && !c->salvage && damage_explain(c, r, failure) < 0)
         return -EBADMSG;

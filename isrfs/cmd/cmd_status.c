@@ -147,9 +147,10 @@ static void print_crash(const json_t *p)
 {
     char when[CMD_TEXT_SIZE];
     json_int_t until = json_integer_value(json_object_get(p, "last_written"));
-    printf("; the last mount ended without a commit%s%s (isr mount goes on with what it kept, isr "
-           "ci checks it in)\n",
-           until ? ", last written at " : "", until ? cmd_time((uint64_t)until, when) : "");
+    printf(
+        "; the last mount ended without a commit%s%s (isr mount or isr ci reads what it kept, and "
+        "says so if that is damaged)\n",
+        until ? ", last written at " : "", until ? cmd_time((uint64_t)until, when) : "");
 }
 
 static void print_recovered(const char *parcel, const json_t *found)

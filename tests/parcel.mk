@@ -1,8 +1,10 @@
 # The site log and open parcels.
 check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
-	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile
+	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile \
+	tests/unit/test_segment
 UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
-	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile
+	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile \
+	tests/unit/test_segment
 
 log_fixture = tests/unit/log_fixture.c tests/unit/log_fixture.h
 parcel_fixture = $(log_fixture) tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h \
@@ -13,6 +15,9 @@ tests_unit_test_site_log_SOURCES = tests/unit/test_site_log.c
 tests_unit_test_site_log_LDADD = $(parcel_test_libs)
 tests_unit_test_site_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_allocate -Wl,--wrap=io_unlink \
 	-Wl,--wrap=io_ftruncate
+tests_unit_test_segment_SOURCES = tests/unit/test_segment.c $(log_fixture)
+tests_unit_test_segment_LDADD = $(parcel_test_libs)
+tests_unit_test_segment_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=random_bytes
 tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c $(parcel_fixture)
 tests_unit_test_parcel_LDADD = $(parcel_test_libs)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(parcel_fixture)

@@ -4,16 +4,18 @@
  *
  *   f TEXT   requests that concern a path with TEXT in it are taken and not answered (whoever
  *            made them is then beyond SIGKILL); "f /" is all
- *   t        they are answered, and all later ones
+ *   s N      when the Nth request from now has been taken, the whole process is stopped
+ *   t        all are answered, those that wait and all later ones; nothing is stopped any more
  *
- * and what it says on standard output, a byte each: "r" it is ready, "f" and "t" it has done so,
- * "b" a request has come that is not answered. It stays in the foreground. (SIGSTOP does something
- * else: requests are not even taken, and SIGKILL ends who made them.) */
+ * and what it says on standard output, a byte each: "r" it is ready, "f", "s" and "t" it has done
+ * so, "b" a request has come that is not answered. It stays in the foreground. (SIGSTOP from
+ * elsewhere does something else: requests are not even taken, and SIGKILL ends who made them.) */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +26,9 @@ struct fs {
     int dir;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool frozen;    /* lock */
-    char text[300]; /* lock */
+    bool frozen;           /* lock */
+    char text[300];        /* lock */
+    unsigned long stop_in; /* requests until it is stopped, 0: it is not; lock */
 };
 
 static struct fs *self(void)
@@ -46,6 +49,10 @@ static const char *enter(const char *path)
     pthread_mutex_lock(&fs->lock);
     if (fs->frozen && strstr(path, fs->text))
         tell('b');
+    if (fs->stop_in > 0 && --fs->stop_in == 0) {
+        tell('b');
+        raise(SIGSTOP);
+    }
     while (fs->frozen && strstr(path, fs->text))
         pthread_cond_wait(&fs->changed, &fs->lock);
     pthread_mutex_unlock(&fs->lock);
@@ -66,6 +73,13 @@ static int do_getattr(const char *path, struct stat *st, struct fuse_file_info *
 static int do_access(const char *path, int mode)
 {
     return result(faccessat(self()->dir, enter(path), mode, 0));
+}
+
+static int do_opendir(const char *path, struct fuse_file_info *fi)
+{
+    (void)fi;
+    enter(path);
+    return 0;
 }
 
 static int do_readdir(const char *path, void *buf, fuse_fill_dir_t fill, off_t offset,
@@ -113,6 +127,14 @@ static int do_write(const char *path, const char *buf, size_t size, off_t at,
 {
     enter(path);
     return result(pwrite((int)fi->fh, buf, size, at));
+}
+
+/* What close(2) waits for. */
+static int do_flush(const char *path, struct fuse_file_info *fi)
+{
+    (void)fi;
+    enter(path);
+    return 0;
 }
 
 static int do_release(const char *path, struct fuse_file_info *fi)
@@ -165,6 +187,7 @@ static void *listen_to_orders(void *arg)
         line[strcspn(line, "\n")] = '\0';
         pthread_mutex_lock(&fs->lock);
         fs->frozen = line[0] == 'f';
+        fs->stop_in = line[0] == 's' ? strtoul(line + 1, NULL, 10) : 0;
         if (fs->frozen)
             snprintf(fs->text, sizeof fs->text, "%s", line + 2);
         pthread_cond_broadcast(&fs->changed);
@@ -191,11 +214,13 @@ static const struct fuse_operations operations = {
     .init = do_init,
     .getattr = do_getattr,
     .access = do_access,
+    .opendir = do_opendir,
     .readdir = do_readdir,
     .open = do_open,
     .create = do_create,
     .read = do_read,
     .write = do_write,
+    .flush = do_flush,
     .release = do_release,
     .fsync = do_fsync,
     .fsyncdir = do_fsyncdir,

@@ -62,17 +62,42 @@ void thaw(struct home *h)
     hear(h, 't');
 }
 
-void stop(struct home *h)
+static void wait_until_stopped(struct home *h)
 {
     int status;
-    assert_int_equal(kill(h->server, SIGSTOP), 0);
     assert_int_equal(waitpid(h->server, &status, WUNTRACED), h->server);
     assert_true(WIFSTOPPED(status));
+}
+
+void stop(struct home *h)
+{
+    assert_int_equal(kill(h->server, SIGSTOP), 0);
+    wait_until_stopped(h);
 }
 
 void go_on(struct home *h)
 {
     assert_int_equal(kill(h->server, SIGCONT), 0);
+}
+
+void stop_at(struct home *h, unsigned n)
+{
+    dprintf(h->orders, "s %u\n", n);
+    hear(h, 's');
+}
+
+bool was_stopped(struct home *h)
+{
+    char c;
+    dprintf(h->orders, "t\n");
+    assert_int_equal(read(h->said, &c, 1), 1);
+    if (c == 't')
+        return false;
+    assert_int_equal(c, 'b');
+    wait_until_stopped(h);
+    go_on(h);
+    hear(h, 't');
+    return true;
 }
 
 int tear_down_home(void **state)

@@ -32,4 +32,9 @@ void thaw(struct home *h);
 void stop(struct home *h);
 void go_on(struct home *h);
 
+/* The server will be stopped when it has taken the Nth request from now; whoever made it is then
+ * beyond SIGKILL. was_stopped: no more; it goes on, if it was. */
+void stop_at(struct home *h, unsigned n);
+bool was_stopped(struct home *h);
+
 #endif

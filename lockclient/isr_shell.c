@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "isrfs/base/cleanup.h"
+#include "isrfs/base/io.h"
 #include "lockclient/message.h"
 
 #define WORDS_MAX   8u
@@ -153,7 +153,8 @@ static char *root_setting(const char *root)
         end(FAILED, "out of memory");
     if (!root) { /* of an account of one's own, it is made like ~/.isr by isr */
         CLEANUP_FREE char *parent = strndup(strchr(text, '=') + 1, strlen(pw->pw_dir) + 5);
-        if (parent && mkdir(parent, 0700) < 0 && errno != EEXIST)
+        int r = parent ? io_mkdir(AT_FDCWD, parent, 0700) : -ENOMEM;
+        if (r < 0 && r != -EEXIST)
             end(FAILED, "cannot make ~/.isr");
     }
     return text;

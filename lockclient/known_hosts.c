@@ -135,9 +135,9 @@ static int add(const struct known_hosts_key *k)
         *slash = '\0';
         io_mkdir_parents(AT_FDCWD, folder, 0700); /* if it fails, so does what follows */
     }
-    CLEANUP_CLOSE int fd = open(k->file, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    CLEANUP_CLOSE int fd = io_open_write(AT_FDCWD, k->file, O_APPEND, 0600);
     if (fd < 0)
-        return -errno;
+        return fd;
     char last = '\n'; /* a line of a file that a person has edited may lack its end */
     off_t size = lseek(fd, 0, SEEK_END);
     if (size > 0)

@@ -39,7 +39,8 @@ tests_unit_test_crash_SOURCES = tests/unit/test_crash.c $(crash_parcel) \
 tests_unit_test_crash_LDADD = $(parcel_test_libs)
 tests_unit_test_crash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_pwrite -Wl,--wrap=io_fsync \
 	-Wl,--wrap=io_fdatasync -Wl,--wrap=io_fsync_dir -Wl,--wrap=io_allocate -Wl,--wrap=io_mkdir \
-	-Wl,--wrap=io_create -Wl,--wrap=io_unlink -Wl,--wrap=io_rename
+	-Wl,--wrap=io_create -Wl,--wrap=io_unlink -Wl,--wrap=io_rename -Wl,--wrap=io_write \
+	-Wl,--wrap=io_ftruncate -Wl,--wrap=io_syncfs -Wl,--wrap=io_rmdir -Wl,--wrap=io_open_write
 
 # Threads, and a home that fails.
 check_PROGRAMS += tests/unit/test_model

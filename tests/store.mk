@@ -2,6 +2,7 @@
 STORE_TESTS = \
 	tests/unit/test_codec \
 	tests/unit/test_hostile_objects \
+	tests/unit/test_io \
 	tests/unit/test_store \
 	tests/unit/test_store_barrier \
 	tests/unit/test_store_records
@@ -20,6 +21,11 @@ tests_unit_test_codec_SOURCES = tests/unit/test_codec.c $(codec_test_bench)
 tests_unit_test_codec_LDADD = $(store_test_libs)
 tests_unit_test_hostile_objects_SOURCES = tests/unit/test_hostile_objects.c $(codec_test_bench)
 tests_unit_test_hostile_objects_LDADD = $(store_test_libs)
+# The system does only half of what it is asked for.
+tests_unit_test_io_SOURCES = tests/unit/test_io.c
+tests_unit_test_io_LDADD = libbase.a $(CMOCKA_LIBS)
+tests_unit_test_io_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write -Wl,--wrap=pwrite64 \
+	-Wl,--wrap=pread64
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_test_bench)
 tests_unit_test_store_LDFLAGS = $(store_test_flags)
 tests_unit_test_store_LDADD = $(store_test_libs)

@@ -25,6 +25,11 @@ int io_create(int dirfd, const char *path, int flags, mode_t mode)
         openat(dirfd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | flags, mode));
 }
 
+int io_open_write(int dirfd, const char *path, int flags, mode_t mode)
+{
+    return result(openat(dirfd, path, O_RDWR | O_CREAT | O_CLOEXEC | flags, mode));
+}
+
 int io_open_read(int dirfd, const char *path)
 {
     CLEANUP_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

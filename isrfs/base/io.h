@@ -18,6 +18,10 @@
  * descriptor or negative errno. FLAGS are added (O_DIRECT, ...). */
 int io_create(int dirfd, const char *path, int flags, mode_t mode);
 
+/* Opens a file, and makes it if there is none: O_RDWR|O_CREAT|O_CLOEXEC. The descriptor or negative
+ * errno. FLAGS are added (O_APPEND, O_NOFOLLOW, ...). */
+int io_open_write(int dirfd, const char *path, int flags, mode_t mode);
+
 /* Opens an existing regular file for reading, without following a final symlink and without hanging
  * on a FIFO: a descriptor, -ENOENT, or -ELOOP / -EINVAL for what is no regular file. */
 int io_open_read(int dirfd, const char *path);

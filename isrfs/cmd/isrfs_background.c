@@ -60,9 +60,7 @@ static int open_messages(int dirfd)
     struct stat st;
     if (fstatat(dirfd, MESSAGES, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > MESSAGES_MAX)
         io_rename(dirfd, MESSAGES, dirfd, MESSAGES_OLD);
-    int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    int fd = openat(dirfd, MESSAGES, flags, 0600);
-    return fd < 0 ? -errno : fd;
+    return io_open_write(dirfd, MESSAGES, O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600);
 }
 
 int isrfs_background_detach(int dirfd)

@@ -70,10 +70,10 @@ int checkout_lock_site(struct checkout *c, const struct site *site, bool existin
     if (r < 0)
         return failure_set(failure, OUTCOME_FAILED, "cannot use %s: %s", c->state_path,
                            strerror(-r));
-    c->lock_fd = openat(c->state_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    c->lock_fd = io_open_write(c->state_fd, "lock", O_NOFOLLOW, 0600);
     if (c->lock_fd < 0)
         return failure_set(failure, OUTCOME_FAILED, "cannot open %s/lock: %s", c->state_path,
-                           strerror(errno));
+                           strerror(-c->lock_fd));
     if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return failure_set(failure, OUTCOME_LOCKED,
                            "%s is in use at this site (mounted, or being checked in): see isr "

@@ -45,11 +45,20 @@ static bool fails(void)
     return fault.kind == FAULT_ERROR;
 }
 
+int __real_io_write(int fd, const void *data, size_t size);
+int __wrap_io_write(int fd, const void *data, size_t size);
+int __wrap_io_write(int fd, const void *data, size_t size)
+{
+    if (fault.done + 1 == fault.at) /* half of it reaches the disk */
+        __real_io_write(fd, data, size / 2);
+    return fails() ? fault.error : __real_io_write(fd, data, size);
+}
+
 int __real_io_pwrite(int fd, const void *data, size_t size, off_t offset);
 int __wrap_io_pwrite(int fd, const void *data, size_t size, off_t offset);
 int __wrap_io_pwrite(int fd, const void *data, size_t size, off_t offset)
 {
-    if (fault.done + 1 == fault.at) /* half of it reaches the disk */
+    if (fault.done + 1 == fault.at)
         __real_io_pwrite(fd, data, size / 2, offset);
     return fails() ? fault.error : __real_io_pwrite(fd, data, size, offset);
 }
@@ -64,12 +73,17 @@ int __wrap_io_pwrite(int fd, const void *data, size_t size, off_t offset)
 WRAP(io_fsync, (int fd), (fd))
 WRAP(io_fdatasync, (int fd), (fd))
 WRAP(io_fsync_dir, (int dirfd, const char *path), (dirfd, path))
+WRAP(io_syncfs, (int fd), (fd))
+WRAP(io_ftruncate, (int fd, off_t size), (fd, size))
 WRAP(io_allocate, (int fd, off_t size), (fd, size))
 WRAP(io_mkdir, (int dirfd, const char *path, mode_t mode), (dirfd, path, mode))
 WRAP(io_create, (int dirfd, const char *path, int flags, mode_t mode), (dirfd, path, flags, mode))
+WRAP(io_open_write, (int dirfd, const char *path, int flags, mode_t mode),
+     (dirfd, path, flags, mode))
 WRAP(io_rename, (int from_dirfd, const char *from, int to_dirfd, const char *to),
      (from_dirfd, from, to_dirfd, to))
 WRAP(io_unlink, (int dirfd, const char *path), (dirfd, path))
+WRAP(io_rmdir, (int dirfd, const char *path), (dirfd, path))
 
 /* --- the workload --- */
 

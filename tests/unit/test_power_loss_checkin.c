@@ -11,7 +11,8 @@
  * The site and the home are what is recorded. The lock server is a third machine, which does not
  * crash here: what it said to each command is kept beside the trace, and put back.
  *
- * CRASH_SEED=N   another workload       CRASH_FULL=1   more states, in ten minutes or so */
+ * CRASH_SEED=N   another workload       CRASH_FULL=1   more states, in ten minutes or so
+ * CRASH_STATES=N   so many states */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -382,7 +383,7 @@ static void a_power_loss_at_any_operation_loses_no_version_and_no_fsync(void **s
 {
     struct world *w = *state;
     struct crash_tally y = {0};
-    unsigned long wanted = w->run.full ? 2400 : 160;
+    unsigned long wanted = crash_setting("CRASH_STATES", w->run.full ? 2400 : 160);
     size_t first = w->run.trace->initial + 1;
     while (y.states < wanted) {
         struct crash_plan plan = make_plan(w, w->run.trace, first);

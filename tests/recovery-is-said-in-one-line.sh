@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The daemon was killed. `isr status` says so, and the next mount or check-in says in one line what
 # it found in the site log, also while the home is away; after a mount that ended in order nothing is
-# said.
+# said. However long the log is, reading it takes little memory.
 . "$abs_top_srcdir/tests/functions.sh"
 requires_fuse
+requires perl
 
 line='vm: the last mount ended without a commit; [0-9]* changes in 2 files (.* [kM]B) up to [0-9:]* were recovered from the site log'
 
@@ -70,3 +71,29 @@ done
 same disk.img back.disk.img
 same more back.more
 same more back.again
+
+# A long log, of parts of chunks, which nothing makes shorter.
+site_a isrfs vm m -o noci
+pid=$(daemon_pid m)
+truncate -s 400M m/long
+perl - m/long <<'END'
+use strict;
+use IO::Handle;
+open my $random, '<', '/dev/urandom' or die;
+open my $long, '+<', $ARGV[0] or die;
+for my $i (0 .. 1199) {
+    sysread($random, my $data, 131072) == 131072 or die;
+    sysseek($long, $i * 262144 + $i % 32 * 4096, 0) or die;
+    syswrite($long, $data) == 131072 or die;
+}
+$long->sync or die;
+END
+log=$(jq .log_bytes m/.isrfs/stats)
+[ "$log" -gt 150000000 ] || fail "the log has only $log bytes"
+kill_daemon m "$pid"
+site_a isrfs vm m -o noci 2>said
+in_one_line 'changes in .* were recovered'
+used=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB$/\1/p' "/proc/$(daemon_pid m)/status")
+printf 'memory: %s kB for %s bytes of log\n' "$used" "$log"
+[ "$used" -lt 40000 ] || fail "recovery took $used kB of memory for $log bytes of log"
+umount_at site_a m

@@ -51,6 +51,13 @@ home_hangs() {
     home_says f
 }
 
+# home_is_bad [TEXT]: reading a file with TEXT in its path is an I/O error, until home_answers.
+# shellcheck disable=SC2120 # TEXT is left out
+home_is_bad() {
+    printf 'e %s\n' "${1-/}" >&4
+    home_says e
+}
+
 home_answers() {
     printf 't\n' >&4
     home_says t

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The home goes away while 16 readers need it: they wait and get their bytes as soon as it is back;
-# meanwhile what is at hand is read, and all is written, as if nothing had happened; and it is said.
+# The home goes away, or its disk fails, while 16 readers need it: they wait and get their bytes as
+# soon as it is back; meanwhile what is at hand is read, and all is written, as if nothing had
+# happened; and it is said.
 . "$abs_top_srcdir/tests/functions.sh"
 . "$abs_top_srcdir/tests/home-functions.sh"
 
@@ -63,9 +64,10 @@ away home_dies 10 come_back
 away home_goes 30 home_starts
 away home_hangs 50 home_answers
 away home_stops 70 home_continues
-[ "$(messages a | grep -c 'is away since')" -eq 4 ] ||
+away home_is_bad 84 home_answers
+[ "$(messages a | grep -c 'is away since')" -eq 5 ] ||
     fail "not said once each time: $(messages a)"
-[ "$(messages a | grep -c 'is back after')" -eq 4 ] || fail 'its coming back is not said'
+[ "$(messages a | grep -c 'is back after')" -eq 5 ] || fail 'its coming back is not said'
 umount_at site_a m
 wait_unlocked site_a vm "$daemon"
 mount_at site_b vm n

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # A read that needs a home that is away ends with an I/O error after the time that was asked for, by
 # the mount option or else the setting, by default 30 s, and at once when the daemon is told to end.
-# The memory of a machine is waited for without limit. An object that the home does not have, or has
-# damaged, is not waited for.
+# The memory of a machine is waited for without limit. An object that the home does not have, cannot
+# read, or has damaged, is not waited for.
 . "$abs_top_srcdir/tests/functions.sh"
 . "$abs_top_srcdir/tests/home-functions.sh"
 
@@ -42,7 +42,12 @@ wait $reader || fail "the memory is not read: $(cat mem.said)"
 dd if=mem.img bs=4096 skip=50 count=1 status=none | cmp - mem.out || fail 'the memory is wrong'
 wait_status m '.home_away == null'
 direct_read m/disk.img 0 >out || fail 'it is not read when the home is back'
+random_file one 100000
+: >before
+cp one m/one
 umount_at site_a m
+bad=$(find "$real/chunks" -type f -size +90k -newer before)
+[ "$(printf '%s\n' "$bad" | wc -l)" -eq 1 ] || fail "not one object: $bad"
 
 # The option comes first.
 mount_at site_a vm m -o home_wait=0
@@ -55,7 +60,19 @@ home_answers
 wait_status m '.home_away == null'
 umount_at site_a m
 
-# Missing and damaged objects are told from a home that is away.
+# Missing and damaged objects, and a bad disk below one, are told from a home that is away.
+mount_at site_a vm m -o home_wait=forever
+home_is_bad "${bad##*/}"
+timeout 10 cat m/one >out 2>"$said" && fail 'what cannot be read was read'
+grep -q 'Input/output error' "$said" || fail "a bad disk: $(cat "$said")"
+direct_read m/disk.img 0 >out || fail 'a bad disk below one object makes others unreadable'
+cmp -n 4096 disk.img out || fail 'wrong bytes'
+printf more >m/two
+sync m/two || fail 'a bad disk below one object makes writes fail'
+wait_status m '.home_away == null'
+home_answers
+same one m/one
+umount_at site_a m
 mount_at site_a vm m -o home_wait=forever
 find "$real/chunks" -type f -size +100k -exec sh -c '
     for object; do printf x | dd of="$object" bs=1 seek=5000 conv=notrunc; done' sh '{}' + 2>>"$said"

@@ -4,10 +4,11 @@
  *
  *   f TEXT   requests that concern a path with TEXT in it are taken and not answered (whoever
  *            made them is then beyond SIGKILL); "f /" is all
+ *   e TEXT   reading a file with TEXT in its path gives EIO, as from a bad disk
  *   s N      when the Nth request from now has been taken, the whole process is stopped
  *   t        all are answered, those that wait and all later ones; nothing is stopped any more
  *
- * and what it says on standard output, a byte each: "r" it is ready, "f", "s" and "t" it has done
+ * and what it says on standard output, a byte each: "r" it is ready, the order's letter it has done
  * so, "b" a request has come that is not answered. It stays in the foreground. (SIGSTOP from
  * elsewhere does something else: requests are not even taken, and SIGKILL ends who made them.) */
 #include <dirent.h>
@@ -26,7 +27,7 @@ struct fs {
     int dir;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool frozen;           /* lock */
+    bool frozen, bad;      /* lock */
     char text[300];        /* lock */
     unsigned long stop_in; /* requests until it is stopped, 0: it is not; lock */
 };
@@ -116,9 +117,20 @@ static int do_create(const char *path, mode_t mode, struct fuse_file_info *fi)
     return open_flags(path, fi, fi->flags | O_CREAT, mode);
 }
 
+static bool is_bad(const char *path)
+{
+    struct fs *fs = self();
+    pthread_mutex_lock(&fs->lock);
+    bool bad = fs->bad && strstr(path, fs->text);
+    pthread_mutex_unlock(&fs->lock);
+    return bad;
+}
+
 static int do_read(const char *path, char *buf, size_t size, off_t at, struct fuse_file_info *fi)
 {
     enter(path);
+    if (is_bad(path))
+        return -EIO;
     return result(pread((int)fi->fh, buf, size, at));
 }
 
@@ -188,7 +200,8 @@ static void *listen_to_orders(void *arg)
         pthread_mutex_lock(&fs->lock);
         fs->frozen = line[0] == 'f';
         fs->stop_in = line[0] == 's' ? strtoul(line + 1, NULL, 10) : 0;
-        if (fs->frozen)
+        fs->bad = line[0] == 'e';
+        if (fs->frozen || fs->bad)
             snprintf(fs->text, sizeof fs->text, "%s", line + 2);
         pthread_cond_broadcast(&fs->changed);
         pthread_mutex_unlock(&fs->lock);

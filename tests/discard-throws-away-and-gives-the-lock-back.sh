@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# `isr discard` says what would be lost and does nothing without --yes; with it the site's changes are
-# gone, the lock is free, and the parcel is what it was. What is mounted is refused.
+# `isr discard` says what would be lost, asks at a terminal, and does nothing without a yes or --yes;
+# with it the site's changes are gone, the lock is free, and the parcel is what it was. What is mounted
+# is refused.
 . "$abs_top_srcdir/tests/functions.sh"
 requires_fuse
 
@@ -19,6 +20,14 @@ umount_at site_a m
 fails 1 site_a isr discard vm
 says 'nothing was thrown away' 'in 2 files' 'disk.img' 'new' 'since 20' '[-]-yes'
 [ -n "$(holder vm)" ] || fail 'the lock was given back'
+if has_terminal; then
+    printf 'no\n' | script -q -e -c "ISR_HOME='$tmp/a' isr discard vm" typescript >/dev/null &&
+        fail 'it did not take no for an answer'
+    tr -d '\r\n' <typescript |
+        grep -q 'in 2 files .*disk.img.*since 20.*Throw it away? .*nothing was thrown away' ||
+        fail "it does not say what would be lost: $(cat typescript)"
+    [ -n "$(holder vm)" ] || fail 'the lock was given back after a no'
+fi
 site_a isr discard --yes vm >out
 grep -q 'thrown away: .* in 2 files.*version 1' out || fail "it says: $(cat out)"
 [ -z "$(holder vm)" ] || fail 'the lock is still held'
@@ -39,7 +48,14 @@ sync m/new
 kill_daemon m "$pid"
 fails 1 site_a isr discard vm
 says 'in 1 file (new 39[0-9] KiB'
-site_a isr discard --yes vm >out
+if has_terminal; then
+    printf 'yes\n' | script -q -e -c "ISR_HOME='$tmp/a' isr discard vm" out >/dev/null ||
+        fail "$(cat out)"
+else
+    site_a isr discard --yes vm >out
+fi
+grep -q 'thrown away: .* in 1 file ' out || fail "it says: $(cat out)"
+[ -z "$(holder vm)" ] || fail 'the lock is still held after a yes'
 site_a isr co vm
 site_a isr discard vm >out
 grep -q 'nothing was changed' out || fail "it says: $(cat out)"

@@ -102,16 +102,20 @@ noinst_DATA = libexec/ready
 libexec/ready: $(srcdir)/tests/local.mk
 	@$(MKDIR_P) libexec
 	$(AM_V_at)rm -f libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child \
+		libexec/isrfs-handover-child \
 		libexec/isr-send-event libexec/isr-look libexec/isr-keep
 	$(AM_V_at)$(LN_S) '$(abs_top_srcdir)/scripts/lockserver' libexec/lockserver
 	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/vmm-hooks' libexec/vmm-hooks
 	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/isrfs/store/isrfs-store-child' libexec/isrfs-store-child
+	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/isrfs/fuse/isrfs-handover-child' \
+		libexec/isrfs-handover-child
 	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/isrfs/cmd/isr-send-event' libexec/isr-send-event
 	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/lockclient/isr-look' libexec/isr-look
 	$(AM_V_at)$(LN_S) '$(abs_top_builddir)/lockclient/isr-keep' libexec/isr-keep
 	$(AM_V_GEN)touch $@
 CLEANFILES += libexec/isr-send-event libexec/isr-look libexec/isr-keep
 CLEANFILES += libexec/ready libexec/lockserver libexec/vmm-hooks libexec/isrfs-store-child
+CLEANFILES += libexec/isrfs-handover-child
 
 clean-local:
 	rm -rf tests/work libexec sanitized-tsan sanitized-asan

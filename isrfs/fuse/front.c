@@ -114,9 +114,9 @@ static int take_name(void *ctx, const char *name, const struct parcel_attr *attr
     return r < 0 ? r : 1;
 }
 
-/* The path of a file, each part with its '/'. -ENOENT for one that has no name any more. */
-static int find_path(struct parcel *p, uint64_t file_id, struct buffer *path)
+int front_path(const struct mount *m, uint64_t file_id, struct buffer *path)
 {
+    struct parcel *p = m->config.parcel;
     while (file_id != FUSE_ROOT_ID) {
         uint64_t folder;
         struct finding finding = {.file_id = file_id, .path = path};
@@ -135,7 +135,7 @@ static int find_path(struct parcel *p, uint64_t file_id, struct buffer *path)
 static int flush_file(struct mount *m, int root_fd, uint64_t file_id)
 {
     CLEANUP_BUFFER struct buffer path = {0};
-    int r = find_path(m->config.parcel, file_id, &path);
+    int r = front_path(m, file_id, &path);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
     int fd = openat(root_fd, (char *)path.data + 1, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);

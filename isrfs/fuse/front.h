@@ -6,7 +6,8 @@
  * references. Numbers from VIRTUAL_FIRST on are those of the folder `.isrfs`, which are computed.
  *
  * Locks, in this order: flush_lock (held while the kernel hands over its pages, so that the session
- * cannot end meanwhile), then those of writers.c and seek.c, which are held for a few instructions.
+ * cannot end meanwhile), that of handover.c, then those of writers.c and seek.c; all but the first
+ * are held for a few instructions.
  */
 #ifndef ISRFS_FUSE_FRONT_H
 #define ISRFS_FUSE_FRONT_H
@@ -23,6 +24,7 @@
 /* Nobody but this mount changes the files, so the kernel may keep what it knows. */
 #define FRONT_TIMEOUT 86400.0
 
+struct handover;
 struct seek;
 struct watch;
 
@@ -43,6 +45,7 @@ struct mount {
     pthread_mutex_t flush_lock;
     bool ending; /* flush_lock: requests will not be served any more */
     struct seek *seek;
+    struct handover *handover; /* NULL: read-only */
     struct askers *askers;
 };
 
@@ -78,6 +81,10 @@ int front_find_device(struct mount *m);
 /* Opens the root of the mount for a short time (it is busy meanwhile). The descriptor, or -ENOTCONN
  * if something else is there. Not from a thread that serves requests. */
 int front_open_root(const struct mount *m);
+
+/* The path of a file below the mountpoint, terminated, each part with its '/'. PATH is empty
+ * before. -ENOENT for one that has no name any more. */
+int front_path(const struct mount *m, uint64_t file_id, struct buffer *path);
 
 /* mount_flush on the root that ROOT_FD is open on; with flush_lock held. */
 int front_flush(struct mount *m, int root_fd);

@@ -6,6 +6,8 @@ libisrfuse_a_SOURCES = \
 	isrfs/fuse/control_client.c \
 	isrfs/fuse/control_socket.c isrfs/fuse/control_socket.h \
 	isrfs/fuse/front.c isrfs/fuse/front.h \
+	isrfs/fuse/handover.c isrfs/fuse/handover.h \
+	isrfs/fuse/handover_process.c isrfs/fuse/handover_process.h \
 	isrfs/fuse/mount.c isrfs/fuse/mount.h \
 	isrfs/fuse/ops.h \
 	isrfs/fuse/ops_attr.c isrfs/fuse/ops_file.c isrfs/fuse/ops_folder.c isrfs/fuse/ops_name.c \
@@ -15,3 +17,8 @@ libisrfuse_a_SOURCES = \
 	isrfs/fuse/virtual_text.c isrfs/fuse/virtual_text.h \
 	isrfs/fuse/watch.c isrfs/fuse/watch.h \
 	isrfs/fuse/writers.c isrfs/fuse/writers.h
+
+# The process that has the kernel hand over what it holds of files.
+pkglibexec_PROGRAMS += isrfs/fuse/isrfs-handover-child
+isrfs_fuse_isrfs_handover_child_SOURCES = isrfs/fuse/handover_child.c
+isrfs_fuse_isrfs_handover_child_LDADD = libbase.a

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A mount's life: opened (mounted, requests wait) -> serving (watch.c and seek.c run beside
- * libfuse's loop) -> ended (unmounted by somebody, or by a signal) -> closed. Nothing that must
- * happen is left to FUSE's destroy request, which a forced or aborted mount never gets: what was
- * not committed when mount_serve returns is committed by its caller. */
+/* A mount's life: opened (mounted, requests wait) -> serving (watch.c, seek.c and handover.c
+ * run beside libfuse's loop) -> ended (unmounted by somebody, or by a signal) -> closed. Nothing
+ * that must happen is left to FUSE's destroy request, which a forced or aborted mount never gets:
+ * what was not committed when mount_serve returns is committed by its caller. */
 #include "isrfs/fuse/mount.h"
 
 #include <string.h>
 
 #include "isrfs/base/log.h"
 #include "isrfs/fuse/front.h"
+#include "isrfs/fuse/handover.h"
 #include "isrfs/fuse/ops.h"
 #include "isrfs/fuse/seek.h"
 #include "isrfs/fuse/tune.h"
@@ -188,6 +189,7 @@ int mount_serve(struct mount *m)
     struct watch *watch = NULL;
     int r = begin_asking(m);
     r = r < 0 ? r : seek_new(m, &m->seek);
+    r = r < 0 || !m->config.committer ? r : handover_new(m, &m->handover);
     r = r < 0 ? r : watch_new(m, &watch);
     r = r < 0 ? r : serve(m);
     if (r < 0) {
@@ -199,6 +201,8 @@ int mount_serve(struct mount *m)
     pthread_mutex_lock(&m->flush_lock);
     m->ending = true;
     pthread_mutex_unlock(&m->flush_lock);
+    handover_free(m->handover);
+    m->handover = NULL;
     seek_free(m->seek);
     m->seek = NULL;
     end_asking(m);

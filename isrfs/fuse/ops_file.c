@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What is in files. The kernel gathers writes (writeback cache) and keeps pages across opens; it
  * hands everything over before it sends FSYNC, so that fsync is a commit and nothing else. A file
- * of `.isrfs` has a virtual_file in fi->fh, one of the parcel has nothing there. */
+ * of `.isrfs` has a virtual_file in fi->fh, one of the parcel has whether it is open for writing.
+ */
 #include <fcntl.h>
 #include <linux/falloc.h>
 
+#include "isrfs/fuse/handover.h"
 #include "isrfs/fuse/ops.h"
 #include "isrfs/fuse/seek.h"
 #include "isrfs/fuse/virtual.h"
@@ -21,20 +23,26 @@ static bool for_writing(const struct fuse_file_info *fi)
 
 int ops_file_opened(struct mount *m, struct fuse_file_info *fi, uint64_t file_id)
 {
-    int r = for_writing(fi) ? parcel_open_for_writing(m->config.parcel, file_id) : 0;
-    r = r < 0 || !for_writing(fi) ? r : writers_add(m->writers, file_id);
+    struct parcel *p = m->config.parcel;
+    int r = for_writing(fi) ? parcel_open_for_writing(p, file_id) : 0;
+    if (r == 0 && for_writing(fi))
+        r = writers_add(m->writers, file_id, !parcel_is_volatile(p, file_id));
     if (r < 0)
         return r;
+    if (for_writing(fi))
+        handover_changed(m->handover);
     atomic_fetch_add(&m->open_files, 1);
     fi->keep_cache = 1;
-    fi->fh = 0;
+    fi->fh = for_writing(fi);
     return 0;
 }
 
 void ops_file_closed(struct mount *m, const struct fuse_file_info *fi, uint64_t file_id)
 {
-    if (for_writing(fi))
+    if (for_writing(fi)) {
         writers_remove(m->writers, file_id);
+        handover_changed(m->handover);
+    }
     atomic_fetch_sub(&m->open_files, 1);
 }
 
@@ -138,9 +146,10 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 /* On each close; by then the kernel has handed over what it held. */
 static void do_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    (void)ino;
-    (void)fi;
-    front_reply(req, 0);
+    if (!virtual_is(ino) && fi->fh)
+        handover_closing(front_mount(req)->handover, req, ino);
+    else
+        front_reply(req, 0);
 }
 
 static void answer_fsync(void *arg, int result)

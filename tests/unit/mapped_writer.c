@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* mapped_writer FILE SIZE TEXT: a virtual machine's memory, as a VMM has it: maps SIZE bytes of
- * FILE, shared, puts TEXT and a number into each page, has the kernel write them back, says
- * "written", and keeps the mapping until its standard input ends or has a line; for each line it
- * does it again with that text, and says so again. */
+/* mapped_writer [--unsynced] FILE SIZE TEXT: a virtual machine's memory, as a VMM has it: maps SIZE
+ * bytes of FILE, shared, puts TEXT and a number into each page, has the kernel write them back
+ * (unless it is not to), says "written", and keeps the mapping until its standard input ends or has
+ * a line; for each line it does it again with that text, and says so again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,11 +13,11 @@
 
 #define PAGE 4096u
 
-static int fill(char *memory, size_t size, const char *text)
+static int fill(char *memory, size_t size, const char *text, int is_synced)
 {
     for (size_t at = 0; at < size; at += PAGE)
         snprintf(memory + at, PAGE, "%s %zu\n", text, at / PAGE);
-    if (msync(memory, size, MS_SYNC) < 0)
+    if (is_synced && msync(memory, size, MS_SYNC) < 0)
         return -errno;
     puts("written");
     fflush(stdout);
@@ -26,6 +26,9 @@ static int fill(char *memory, size_t size, const char *text)
 
 int main(int argc, char **argv)
 {
+    int is_synced = argc < 2 || strcmp(argv[1], "--unsynced") != 0;
+    argc -= !is_synced;
+    argv += !is_synced;
     if (argc != 4)
         return 2;
     size_t size = strtoull(argv[2], NULL, 10);
@@ -39,10 +42,10 @@ int main(int argc, char **argv)
         return 1;
     close(fd);
     char line[256];
-    int r = fill(memory, size, argv[3]);
+    int r = fill(memory, size, argv[3], is_synced);
     while (r == 0 && fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = '\0';
-        r = fill(memory, size, line);
+        r = fill(memory, size, line, is_synced);
     }
     if (r < 0)
         fprintf(stderr, "mapped_writer: %s\n", strerror(-r));

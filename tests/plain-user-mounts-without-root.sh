@@ -43,7 +43,7 @@ if [ "$(id -u)" -eq 0 ]; then
     mount -t tmpfs -o mode=755,dev tmpfs dev || skip 'cannot mount a tmpfs'
     mknod -m 666 dev/fuse c 10 229 || skip 'cannot make a device'
     mount --bind dev/fuse /dev/fuse || skip 'cannot put another /dev/fuse in its place'
-    mount -t tmpfs -o mode=711,size=200m tmpfs "$own"
+    mount -t tmpfs -o mode=711,size=256m tmpfs "$own"
     become() {
         setpriv --reuid "$uid" --regid "$gid" --clear-groups "$@"
     }

@@ -107,11 +107,9 @@ void handover_closing(struct handover *h, fuse_req_t req, uint64_t file_id)
         front_reply(req, writers_take_error(h->m->writers, file_id));
         return;
     }
-    uint64_t one = 1;
     *c = (struct closing){.req = req, .until = now + HOLD_MS, .next = hand->closing};
     hand->closing = c;
-    ssize_t ignored = write(h->event, &one, sizeof one); /* the thread has to know the time */
-    (void)ignored;
+    eventfd_write(h->event, 1); /* the thread has to know the time */
 }
 
 void handover_changed(struct handover *h)
@@ -119,11 +117,8 @@ void handover_changed(struct handover *h)
     if (!h)
         return;
     LOCK_SCOPE(&h->lock);
-    if (h->asleep != writers_any_kept(h->m->writers))
-        return;
-    uint64_t one = 1;
-    ssize_t ignored = write(h->event, &one, sizeof one);
-    (void)ignored;
+    if (h->asleep == writers_any_kept(h->m->writers))
+        eventfd_write(h->event, 1);
 }
 
 /* Marks the file as in hand if it is still due. */
@@ -268,11 +263,9 @@ static void *run(void *arg)
         }
         struct pollfd fds[3] = {
             {h->event, POLLIN, 0}, {h->process.socket, POLLIN, 0}, {h->process.pidfd, POLLIN, 0}};
-        uint64_t count;
-        if (poll(fds, 3, left == INT64_MAX ? -1 : (int)left) > 0 && fds[0].revents) {
-            ssize_t ignored = read(h->event, &count, sizeof count);
-            (void)ignored;
-        }
+        eventfd_t count;
+        if (poll(fds, 3, left == INT64_MAX ? -1 : (int)left) > 0 && fds[0].revents)
+            eventfd_read(h->event, &count);
     }
     return NULL;
 }
@@ -305,9 +298,7 @@ void handover_free(struct handover *h)
     pthread_mutex_lock(&h->lock);
     h->stop = true;
     pthread_mutex_unlock(&h->lock);
-    uint64_t one = 1;
-    ssize_t ignored = write(h->event, &one, sizeof one);
-    (void)ignored;
+    eventfd_write(h->event, 1);
     pthread_join(h->thread, NULL);
     handover_process_close(&h->process);
     give_all_back(h);

@@ -241,6 +241,25 @@ int site_log_scan_unmade(int dirfd, uint64_t number, int error)
     return r < 0 ? r : 1;
 }
 
+/* Nobody vouches for the header of a newest segment without records: its flush may have failed, for
+ * a process that was killed before it could remove it, and then the next flush succeeds for
+ * nothing. There is nothing in it: it is made anew. */
+static int drop_unvouched(int dirfd, struct scan *s, struct scan_result *result)
+{
+    struct scanned *last = s->count ? &s->all[s->count - 1] : NULL;
+    if (!last || last->records > 0)
+        return 0;
+    char name[32];
+    file_name(name, last->number);
+    int r = is_empty(dirfd, name);
+    if (r <= 0)
+        return r;
+    segment_free(steal_ptr(last->segment));
+    s->count--;
+    result->bytes -= last->offset;
+    return io_unlink(dirfd, name);
+}
+
 int site_log_scan(const struct segment_keys *keys, int dirfd, const struct scan_visitor *visitor,
                   struct scan_result *ret)
 {
@@ -251,6 +270,7 @@ int site_log_scan(const struct segment_keys *keys, int dirfd, const struct scan_
     for (size_t i = 0; r == 0 && i < s.count; i++)
         r = read_segment(keys, dirfd, &s, &s.all[i], visitor, &result);
     r = r < 0 ? r : check_promises(&s);
+    r = r < 0 ? r : drop_unvouched(dirfd, &s, &result);
     if (r < 0)
         return r;
     result.segments = calloc(s.count + 1, sizeof(struct segment *));

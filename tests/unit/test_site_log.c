@@ -319,6 +319,26 @@ static void a_segment_whose_making_was_cut_short_is_no_damage(void **state)
     site_log_close(log);
 }
 
+/* Its header may be in the kernel's memory only. */
+static void a_segment_without_records_is_made_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct site_log *log = open_log(f, NULL);
+    put_root(log, 1);
+    uint64_t boundary;
+    assert_int_equal(site_log_cut(log, &boundary), 0);
+    site_log_close(log);
+    struct site_log_found found;
+    log = open_log(f, &found);
+    assert_int_equal(found.segments, 1);
+    put_root(log, 2);
+    site_log_close(log);
+    log = open_log(f, &found);
+    assert_int_equal(found.segments, 2);
+    assert_int_equal(newest(log), 2);
+    site_log_close(log);
+}
+
 static void restarting_leaves_the_root_alone(void **state)
 {
     struct fixture *f = *state;
@@ -591,6 +611,7 @@ int main(void)
         TEST(a_missing_segment_is_refused),
         TEST(another_session_key_opens_nothing),
         TEST(a_segment_whose_making_was_cut_short_is_no_damage),
+        TEST(a_segment_without_records_is_made_anew),
         TEST(restarting_leaves_the_root_alone),
         TEST(what_lies_before_a_cut_is_dropped_and_not_missed),
         TEST(what_is_set_aside_is_for_who_makes_room),

@@ -159,6 +159,15 @@ static int derive_key(const struct segment_keys *keys, struct segment *s)
                       SEGMENT_SALT_SIZE, s->key);
 }
 
+/* A file that is to have no header after all must be gone for good, for the header may come to the
+ * disk later, and says how many records of the segment before count. */
+static int remove_again(int dirfd, const char *name, int error)
+{
+    int r = io_unlink(dirfd, name);
+    r = r < 0 ? r : io_fsync_dir(dirfd, ".");
+    return r < 0 ? -EUCLEAN : error;
+}
+
 static int write_header(const struct segment *s, int dirfd, const char *name)
 {
     uint8_t block[SEGMENT_HEADER_SIZE] = {0};
@@ -166,9 +175,7 @@ static int write_header(const struct segment *s, int dirfd, const char *name)
     int r = io_pwrite(s->fd, block, sizeof block, 0);
     r = r < 0 ? r : io_fsync(s->fd);
     r = r < 0 ? r : io_fsync_dir(dirfd, ".");
-    if (r < 0)
-        io_unlink(dirfd, name);
-    return r;
+    return r < 0 ? remove_again(dirfd, name, r) : 0;
 }
 
 static int make_image(struct segment *s)

@@ -49,7 +49,8 @@ struct segment; /* immutable but for what its writer keeps */
 
 /* Makes the file, its space reserved and its header and name on disk, and an empty image. PREVIOUS
  * (NULL for the first) is the one before it, of whose records the first PREVIOUS_RECORDS count;
- * they must be on disk. 0, -ENOSPC with nothing left behind, ... */
+ * they must be on disk. 0, -ENOSPC, ... with nothing left behind; -EUCLEAN: a power loss may bring
+ * it back, so nothing may be appended to PREVIOUS. */
 enum segment_flags {
     SEGMENT_HIDDEN = 1, /* it has no name that counts until segment_show */
     SEGMENT_SPARE = 2,  /* what was set aside (segment_space.h) is used where there is no space */

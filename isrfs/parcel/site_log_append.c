@@ -201,6 +201,8 @@ int site_log_begin_segment(struct site_log *l, bool urgent)
         if (!l->full)
             log_warning("no new segment of the site log: %s", strerror(-r));
         l->full = true;
+        if (r == -EUCLEAN)
+            l->broken = r; /* what is appended to this one from now on may not count */
         return r;
     }
     l->full = false;

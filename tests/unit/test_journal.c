@@ -10,7 +10,10 @@
 
 #include <cmocka.h>
 
+#include "tests/random.h"
 #include "tests/unit/parcel_fixture.h"
+
+enum { IMAGE_SIZE = 24 << 20 };
 
 static void what_was_kept_in_the_journal_is_there_after_a_crash(void **state)
 {
@@ -76,6 +79,38 @@ static void a_big_write_is_encoded_and_not_logged_by_block(void **state)
     CLEANUP_FREE uint8_t *data = malloc(CHUNK);
     assert_int_equal(parcel_read(f->parcel, disk, data, CHUNK, 50 * CHUNK), CHUNK);
     assert_int_equal(data[100], 7);
+}
+
+/* An image that nothing makes smaller, as a suspend writes it: SIZE bytes in order, with an fsync
+ * of another file after each SPACING of them (0: one at the end). */
+static uint64_t write_image(struct fixture *f, uint64_t file, uint64_t other, uint64_t spacing)
+{
+    enum { PART = 48 << 10 }; /* no part of a chunk */
+    CLEANUP_FREE uint64_t *part = malloc(PART);
+    uint64_t before = site_log_bytes(f->log), next = spacing;
+    for (uint64_t at = 0; at < IMAGE_SIZE; at += PART) {
+        for (size_t i = 0; i < PART / sizeof *part; i++)
+            part[i] = test_random(&f->random);
+        assert_int_equal(parcel_write(f->parcel, file, part, PART, at), PART);
+        if (spacing && at >= next) {
+            fixture_put(f, other, 7, 4096, 0);
+            fixture_keep(f);
+            next += spacing;
+        }
+    }
+    fixture_keep(f);
+    return site_log_bytes(f->log) - before;
+}
+
+static void an_image_is_written_once(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t other = fixture_make(f, "disk.img");
+    fixture_keep(f);
+    uint64_t size = IMAGE_SIZE / 10 * 11;
+    assert_in_range(write_image(f, fixture_make(f, "mem.vmss"), other, 0), IMAGE_SIZE, size);
+    assert_in_range(write_image(f, fixture_make(f, "again.vmss"), other, 3 << 20), IMAGE_SIZE,
+                    size);
 }
 
 static void writing_goes_on_while_the_home_is_away(void **state)
@@ -220,6 +255,7 @@ int main(void)
         TEST(what_was_kept_in_the_journal_is_there_after_a_crash),
         TEST(keeping_a_small_change_costs_a_small_record),
         TEST(a_big_write_is_encoded_and_not_logged_by_block),
+        TEST(an_image_is_written_once),
         TEST(writing_goes_on_while_the_home_is_away),
         TEST(a_file_may_be_removed_while_the_journal_is_written),
         TEST(a_commit_that_fails_because_the_home_is_away_stops_no_journal),

@@ -1,10 +1,10 @@
 # The site log and open parcels.
 check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
 	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile \
-	tests/unit/test_segment
+	tests/unit/test_segment tests/unit/test_group_commit
 UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
 	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile \
-	tests/unit/test_segment
+	tests/unit/test_segment tests/unit/test_group_commit
 
 log_fixture = tests/unit/log_fixture.c tests/unit/log_fixture.h
 parcel_fixture = $(log_fixture) tests/unit/parcel_fixture.c tests/unit/parcel_fixture.h \
@@ -18,6 +18,9 @@ tests_unit_test_site_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_allocate -Wl,--wr
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c $(log_fixture)
 tests_unit_test_segment_LDADD = $(parcel_test_libs)
 tests_unit_test_segment_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=random_bytes
+tests_unit_test_group_commit_SOURCES = tests/unit/test_group_commit.c $(log_fixture)
+tests_unit_test_group_commit_LDADD = $(parcel_test_libs)
+tests_unit_test_group_commit_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_fdatasync
 tests_unit_test_parcel_SOURCES = tests/unit/test_parcel.c $(parcel_fixture)
 tests_unit_test_parcel_LDADD = $(parcel_test_libs)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(parcel_fixture)

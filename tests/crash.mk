@@ -18,8 +18,14 @@ tests_unit_test_power_loss_LDADD = $(parcel_test_libs)
 tests_unit_test_power_loss_LDFLAGS = $(AM_LDFLAGS) $(CRASH_TRACE_WRAPS)
 
 # What is said to the lock server is recorded beside the operations on the disks.
-tests_unit_test_power_loss_checkin_SOURCES = tests/unit/test_power_loss_checkin.c $(crash_simulator)
+# A store has more files to flush than it holds open, now and then: then a barrier is one syncfs.
+CRASH_CARRIER_WRAPS = -Wl,--wrap=pthread_create -Wl,--wrap=clock_wait
+tests_unit_test_power_loss_checkin_SOURCES = tests/unit/test_power_loss_checkin.c \
+	$(crash_simulator) tests/unit/crash_carrier.c tests/unit/crash_carrier.h \
+	isrfs/store/folder_flush.c
+tests_unit_test_power_loss_checkin_CPPFLAGS = $(AM_CPPFLAGS) -DFOLDER_FILES_HELD=6u
 tests_unit_test_power_loss_checkin_LDADD = $(tests_unit_test_site_LDADD)
 tests_unit_test_power_loss_checkin_LDFLAGS = $(AM_LDFLAGS) $(CRASH_TRACE_WRAPS) \
+	$(CRASH_CARRIER_WRAPS) \
 	-Wl,--wrap=lockclient_create -Wl,--wrap=lockclient_acquire -Wl,--wrap=lockclient_publish \
 	-Wl,--wrap=lockclient_release

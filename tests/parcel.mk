@@ -38,6 +38,8 @@ check_PROGRAMS += tests/unit/test_crash
 UNIT_TESTS += tests/unit/test_crash
 crash_parcel = tests/unit/crash_parcel.c tests/unit/crash_parcel.h $(log_fixture)
 tests_unit_test_crash_SOURCES = tests/unit/test_crash.c $(crash_parcel) \
+	tests/unit/crash_trace.c tests/unit/crash_trace.h tests/unit/crash_trace_internal.h \
+	tests/unit/crash_disk.c tests/unit/crash_disk.h \
 	tests/unit/crash_model.c tests/unit/crash_model.h
 tests_unit_test_crash_LDADD = $(parcel_test_libs)
 tests_unit_test_crash_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_pwrite -Wl,--wrap=io_fsync \

@@ -14,9 +14,9 @@
  * the kernel may show the bytes from memory, call them clean, and report the next fsync as good.
  *
  * For the same reason a file's descriptor is kept from the write to the barrier (the first
- * FILES_HELD of them): the kernel reports a failed write-back once to each descriptor that was open
- * then. Beyond that number one syncfs on the root's descriptor, opened before any put, takes the
- * place of the fsyncs on local file systems; on others the files are opened again.
+ * FOLDER_FILES_HELD of them): the kernel reports a failed write-back once to each descriptor that
+ * was open then. Beyond that number one syncfs on the root's descriptor, opened before any put,
+ * takes the place of the fsyncs on local file systems; on others the files are opened again.
  *
  * Folders whose names changed are flushed after the files, with those above them. `lock` guards all
  * of struct folder_flush and the entries' state; it is not held during I/O. */
@@ -32,8 +32,10 @@
 #include "isrfs/base/cleanup.h"
 #include "isrfs/base/io.h"
 
-#define FILES_HELD 256u
-#define FILES_MAX  32768u /* then a barrier is run to bound the memory */
+#ifndef FOLDER_FILES_HELD /* a test has fewer files */
+#define FOLDER_FILES_HELD 256u
+#endif
+#define FILES_MAX 32768u /* then a barrier is run to bound the memory */
 
 enum state { WRITING, PUT, FLUSHING, LOST };
 
@@ -247,7 +249,7 @@ static int close_unheld(struct folder_flush *f, int *fd)
 {
     {
         LOCK_SCOPE(&f->lock);
-        if (f->held < FILES_HELD)
+        if (f->held < FOLDER_FILES_HELD)
             return 0;
     }
     return close(steal_fd(fd)) < 0 && errno != EINTR ? -errno : 0;
@@ -391,7 +393,7 @@ static int flush(struct batch *b, struct pool *pool)
 {
     if (b->file_count == 0 && b->folder_count == 0)
         return 0;
-    if (b->root->local && b->file_count > FILES_HELD)
+    if (b->root->local && b->file_count > FOLDER_FILES_HELD)
         return io_syncfs(b->root->fd);
     int r = each(pool, b->file_count, flush_file, b);
     return r < 0 ? r : each(pool, b->folder_count, flush_folder, b);

@@ -54,7 +54,7 @@ struct crash_disk {
     const struct crash_trace *trace;
     struct image *images;  /* one for each node */
     size_t *flushed;       /* one for each node: after this many operations */
-    size_t all_flushed;    /* likewise, syncfs */
+    size_t *all_flushed;   /* likewise, with all that is on its machine */
     struct entry *entries; /* all names */
     size_t entry_count;
     size_t pending, cut; /* operations that were not flushed; for CRASH_CUT and CRASH_JOURNAL */
@@ -90,6 +90,8 @@ static bool is_change(const struct crash_op *op)
 static bool is_left_out(const struct crash_disk *d, const struct crash_op *op)
 {
     bool folder = d->trace->nodes[op->node].is_folder;
+    if (op->kind == CRASH_FLUSH_ALL)
+        return d->plan.fault == CRASH_NO_FSYNC || d->plan.fault == CRASH_NO_SYNCFS;
     switch (d->plan.fault) {
     case CRASH_NO_FSYNC:
         return !folder && !op->data_only;
@@ -102,14 +104,24 @@ static bool is_left_out(const struct crash_disk *d, const struct crash_op *op)
     }
 }
 
+static void flush_machine(struct crash_disk *d, const struct crash_op *op, size_t i)
+{
+    const struct crash_node *nodes = d->trace->nodes;
+    for (size_t n = 0; n < d->trace->node_count; n++)
+        if (strcmp(nodes[n].top, nodes[op->node].top) == 0)
+            d->all_flushed[n] = i;
+}
+
 static void find_flushes(struct crash_disk *d)
 {
     for (size_t i = 0; i < d->plan.prefix; i++) {
         const struct crash_op *op = &d->trace->ops[i];
-        if (op->kind == CRASH_FLUSH && (i < d->plan.fault_from || !is_left_out(d, op)))
+        if (i >= d->plan.fault_from && is_left_out(d, op))
+            continue;
+        if (op->kind == CRASH_FLUSH)
             d->flushed[op->node] = i;
         else if (op->kind == CRASH_FLUSH_ALL)
-            d->all_flushed = i;
+            flush_machine(d, op, i);
     }
 }
 
@@ -117,7 +129,7 @@ static bool is_durable(const struct crash_disk *d, size_t i)
 {
     const struct crash_trace *t = d->trace;
     const struct crash_op *op = &t->ops[i];
-    if (i < t->initial || op->done <= d->all_flushed)
+    if (i < t->initial || op->done <= d->all_flushed[op->node])
         return true;
     if (d->plan.only && strcmp(t->nodes[op->node].top, d->plan.only) != 0)
         return true;
@@ -324,6 +336,7 @@ struct crash_disk *crash_disk_new(const struct crash_trace *t, const struct cras
     d->key = 14695981039346656037u;
     d->images = must(calloc(t->node_count, sizeof *d->images));
     d->flushed = must(calloc(t->node_count, sizeof *d->flushed));
+    d->all_flushed = must(calloc(t->node_count, sizeof *d->all_flushed));
     d->entries = must(calloc(t->count + 1, sizeof *d->entries));
     find_flushes(d);
     for (size_t i = 0; i < plan->prefix; i++)
@@ -347,6 +360,7 @@ void crash_disk_free(struct crash_disk *d)
     }
     free(d->images);
     free(d->flushed);
+    free(d->all_flushed);
     free(d->entries);
     free(d);
 }

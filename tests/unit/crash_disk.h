@@ -32,7 +32,13 @@ enum crash_choice {
 extern const char *const crash_choice_names[CRASH_CHOICES];
 
 /* Flushes that count as not done: a fault that is planted in the program under test. */
-enum crash_fault { CRASH_NO_FAULT, CRASH_NO_FSYNC, CRASH_NO_FDATASYNC, CRASH_NO_FOLDER_FSYNC };
+enum crash_fault {
+    CRASH_NO_FAULT,
+    CRASH_NO_FSYNC, /* nor syncfs */
+    CRASH_NO_FDATASYNC,
+    CRASH_NO_FOLDER_FSYNC,
+    CRASH_NO_SYNCFS,
+};
 
 struct crash_plan {
     size_t prefix; /* the crash is before this operation of the trace */

@@ -15,10 +15,10 @@ static void *room_for(void *array, long count, long *room, size_t size)
     return array;
 }
 
-static void add_moment(struct crash_history *h, uint64_t digest, long before)
+static void add_moment(struct crash_history *h, uint64_t digest, bool consistent, long before)
 {
     h->moments = room_for(h->moments, h->moment_count, &h->moment_room, sizeof *h->moments);
-    h->moments[h->moment_count++] = (struct crash_moment){digest, before};
+    h->moments[h->moment_count++] = (struct crash_moment){digest, consistent, before};
 }
 
 static void mark(struct crash_history *h, struct crash_mark now)
@@ -32,7 +32,7 @@ static void mark(struct crash_history *h, struct crash_mark now)
 void crash_history_init(struct crash_history *h, uint64_t digest)
 {
     memset(h, 0, sizeof *h);
-    add_moment(h, digest, -1);
+    add_moment(h, digest, false, -1);
     h->now = (struct crash_mark){.acknowledged = -1};
 }
 
@@ -42,9 +42,11 @@ void crash_history_free(struct crash_history *h)
     free(h->marks);
 }
 
-void crash_history_begin(struct crash_history *h, uint64_t digest)
+void crash_history_begin(struct crash_history *h, uint64_t digest, bool consistent)
 {
-    add_moment(h, digest, h->now.newest);
+    const struct crash_moment *last = &h->moments[h->now.newest];
+    consistent |= last->consistent && last->digest == digest;
+    add_moment(h, digest, consistent, h->now.newest);
     struct crash_mark now = h->now;
     now.newest = h->moment_count - 1;
     mark(h, now);
@@ -89,4 +91,13 @@ long crash_history_find(const struct crash_history *h, const struct crash_mark *
             break;
     }
     return -1;
+}
+
+bool crash_history_consistent(const struct crash_history *h, const struct crash_mark *at,
+                              uint64_t digest)
+{
+    for (long m = at->newest; m >= 0; m = m == at->acknowledged ? -1 : h->moments[m].before)
+        if (h->moments[m].digest == digest && h->moments[m].consistent)
+            return true;
+    return false;
 }

@@ -10,7 +10,8 @@
 
 struct crash_moment {
     uint64_t digest;
-    long before; /* the moment that this one follows; -1: none */
+    bool consistent; /* nothing ran, and memory was kept; and what is kept is still the same */
+    long before;     /* the moment that this one follows; -1: none */
 };
 
 struct crash_mark {
@@ -33,7 +34,7 @@ void crash_history_free(struct crash_history *h);
 
 /* Each puts a mark into the trace: a moment with that digest is about to come; all until now is
  * acknowledged; a new process goes on from MOMENT; the caller's event has changed. */
-void crash_history_begin(struct crash_history *h, uint64_t digest);
+void crash_history_begin(struct crash_history *h, uint64_t digest, bool consistent);
 void crash_history_acknowledge(struct crash_history *h);
 void crash_history_go_back(struct crash_history *h, long moment);
 void crash_history_event(struct crash_history *h, long event);
@@ -46,5 +47,8 @@ const struct crash_mark *crash_history_at(const struct crash_history *h,
  * what was acknowledged; -1: none. */
 long crash_history_find(const struct crash_history *h, const struct crash_mark *at, uint64_t digest,
                         bool any);
+/* Is one that the mark allows both of that digest and consistent? */
+bool crash_history_consistent(const struct crash_history *h, const struct crash_mark *at,
+                              uint64_t digest);
 
 #endif

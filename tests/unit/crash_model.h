@@ -6,13 +6,19 @@
 
 #include "isrfs/parcel/parcel.h"
 
-#define CRASH_MODEL_FILES 4
+#define CRASH_MODEL_FILES 5
 #define CRASH_MODEL_SIZE  (4 * CHUNK_SIZE_DEFAULT) /* no file is longer */
 
-struct crash_model_file {
-    bool there;
+struct crash_model_data {
     uint64_t size;
-    uint8_t data[CRASH_MODEL_SIZE];
+    uint8_t bytes[CRASH_MODEL_SIZE];
+};
+
+/* Of a volatile file (the memory of a machine) a crash leaves KEPT: as it was when nothing ran. It
+ * is stale from then until it is written to. */
+struct crash_model_file {
+    bool there, is_volatile, stale;
+    struct crash_model_data now, kept;
 };
 
 /* Files by name: a rename moves the contents. */
@@ -20,6 +26,7 @@ struct crash_model {
     struct crash_model_file files[CRASH_MODEL_FILES];
 };
 
+/* The last is that of a volatile file. */
 extern const char *const crash_model_names[CRASH_MODEL_FILES];
 
 struct crash_step {
@@ -30,8 +37,12 @@ struct crash_step {
     uint8_t byte;
 };
 
-struct crash_step crash_model_step(uint64_t *random);
+/* On the first FILES of the names. */
+struct crash_step crash_model_step(uint64_t *random, unsigned files);
 void crash_model_do(struct crash_model *m, const struct crash_step *s);
+/* Nothing runs, and memory is kept. True if memory and disk are of this one moment. */
+bool crash_model_stop(struct crash_model *m);
+/* Of what a crash leaves if all that was done is kept. */
 uint64_t crash_model_digest(const struct crash_model *m);
 
 /* The step on a parcel: 0 or negative errno. */

@@ -24,8 +24,11 @@ int crash_parcel_open(struct crash_parcel *c, const char *folder, bool make);
 void crash_parcel_close(struct crash_parcel *c);
 
 /* As an fsync, and as an unmount or (without WAIT) a commit of what needs nothing from elsewhere.
- */
-int crash_parcel_keep(struct crash_parcel *c);
-int crash_parcel_commit(struct crash_parcel *c, bool wait);
+ * CONSISTENT: nothing is running. */
+int crash_parcel_keep(struct crash_parcel *c, bool consistent);
+int crash_parcel_commit(struct crash_parcel *c, bool wait, bool consistent);
+/* Shortens the log as the carrier does: a cut, a commit, all that it reaches is put elsewhere, and
+ * what lies before the cut is dropped. Elsewhere is behind the cut: there is no home. */
+int crash_parcel_trim(struct crash_parcel *c);
 
 #endif

@@ -103,10 +103,10 @@ bool crash_trace_is_killed(void)
     return recorder.left == 0;
 }
 
-void crash_trace_fail_flush(void)
+void crash_trace_fail_flush(bool fail)
 {
     LOCK_SCOPE(&recorder.lock);
-    recorder.fail_flush = true;
+    recorder.fail_flush = fail;
 }
 
 void crash_trace_revive(void)

@@ -18,6 +18,7 @@ void crash_run_init(struct crash_run *r)
     r->model = calloc(1, sizeof *r->model);
     r->found = calloc(1, sizeof *r->found);
     assert_true(r->model && r->found);
+    r->files = CRASH_MODEL_FILES;
     r->seed = crash_setting("CRASH_SEED", 20041101);
     r->full = crash_setting("CRASH_FULL", 0) != 0;
     r->random = r->seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
@@ -35,10 +36,16 @@ void crash_run_free(struct crash_run *r)
 
 int crash_run_step(struct crash_run *r, struct parcel *p)
 {
-    struct crash_step s = crash_model_step(&r->random);
+    struct crash_step s = crash_model_step(&r->random, r->files);
     crash_model_do(r->model, &s);
-    crash_history_begin(&r->history, crash_model_digest(r->model));
+    crash_history_begin(&r->history, crash_model_digest(r->model), false);
     return crash_model_do_parcel(p, &s);
+}
+
+void crash_run_stop(struct crash_run *r)
+{
+    bool consistent = crash_model_stop(r->model);
+    crash_history_begin(&r->history, crash_model_digest(r->model), consistent);
 }
 
 long crash_run_find(struct crash_run *r, struct parcel *p, const struct crash_mark *at)

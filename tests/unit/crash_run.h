@@ -10,6 +10,7 @@
 #include "tests/unit/crash_model.h"
 
 struct crash_run {
+    unsigned files;               /* on which steps are done; the caller's to change */
     char path[64];                /* a folder for all that the test does */
     struct crash_model *model;    /* what was done */
     struct crash_model *found;    /* what was read last */
@@ -25,6 +26,8 @@ void crash_run_free(struct crash_run *r);
 
 /* One random step, which begins a new moment: 0 or negative errno. */
 int crash_run_step(struct crash_run *r, struct parcel *p);
+/* Before a consistent batch or commit, which begins a moment too. */
+void crash_run_stop(struct crash_run *r);
 /* The moment that P is at now, one that AT allows; -1: none. */
 long crash_run_find(struct crash_run *r, struct parcel *p, const struct crash_mark *at);
 /* P was opened by a new process: the run goes on from the moment that it is at. */

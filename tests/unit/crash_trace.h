@@ -23,7 +23,7 @@ enum crash_kind {
     CRASH_RESIZE,    /* NODE has OFFSET bytes */
     CRASH_ALLOCATE,  /* NODE has at least OFFSET bytes */
     CRASH_FLUSH,     /* fsync or fdatasync of NODE: covers what was done before it */
-    CRASH_FLUSH_ALL, /* syncfs */
+    CRASH_FLUSH_ALL, /* syncfs of the machine that NODE is on */
     CRASH_MARK,      /* MARK, from crash_trace_mark */
 };
 
@@ -71,9 +71,10 @@ void crash_trace_revive(void);
 struct crash_trace *crash_trace_read(const char *path);
 void crash_trace_free(struct crash_trace *t);
 
-/* The next fsync or fdatasync of a file fails, once. As some kernels do, what it should have
- * brought to the disk counts as clean from then on: no later flush covers it. */
-void crash_trace_fail_flush(void);
+/* FAIL: the next fsync or fdatasync of a file fails, once, unless this is taken back before. As
+ * some kernels do, what it should have brought to the disk counts as clean from then on: no later
+ * flush covers it. */
+void crash_trace_fail_flush(bool fail);
 
 /* Shows the operations up to the number END, for people. */
 void crash_trace_print(const struct crash_trace *t, size_t end);

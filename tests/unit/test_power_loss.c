@@ -56,20 +56,42 @@ static void make_log(struct world *w)
     crash_history_acknowledge(&w->run.history); /* it has a root that was flushed */
 }
 
+/* Something that makes what was done durable. */
+static int make_durable(struct world *w)
+{
+    uint64_t how = test_random(&w->run.random) % 8;
+    if (how < 2)
+        crash_run_stop(&w->run);
+    switch (how) {
+    case 0:
+        return crash_parcel_keep(&w->p, true);
+    case 1:
+        return crash_parcel_commit(&w->p, true, true);
+    case 2:
+        return crash_parcel_commit(&w->p, true, false);
+    case 3:
+        return crash_parcel_trim(&w->p);
+    default:
+        return crash_parcel_keep(&w->p, false);
+    }
+}
+
 static void run_workload(struct world *w)
 {
     make_log(w);
     for (int i = 0; i < STEPS; i++) {
-        uint64_t what = test_random(&w->run.random) % 16;
+        uint64_t what = test_random(&w->run.random) % 17;
         if (crash_trace_is_killed()) {
             restart(w);
         } else if (what == 0) {
             crash_trace_kill_after((long)(test_random(&w->run.random) % 16));
-        } else if (what < 6) {
-            if (what == 5)
-                crash_trace_fail_flush();
-            int r = what == 1 ? crash_parcel_commit(&w->p, true) : crash_parcel_keep(&w->p);
-            assert_true(r == 0 || what == 5 || crash_trace_is_killed());
+        } else if (what < 7) {
+            crash_trace_fail_flush(what == 6);
+            if (what == 6 && test_random(&w->run.random) % 2 == 0)
+                crash_trace_kill_after((long)(test_random(&w->run.random) % 8));
+            int r = make_durable(w);
+            crash_trace_fail_flush(false);
+            assert_true(r == 0 || what == 6 || crash_trace_is_killed());
             if (r == 0)
                 crash_history_acknowledge(&w->run.history);
         } else {
@@ -97,12 +119,15 @@ static bool goes_on(struct world *w)
     if (!w->run.found->files[0].there)
         crash_model_do(w->run.found, &s);
     crash_model_do(w->run.found, &s);
+    bool stopped = test_random(&w->run.random) % 2 == 0;
+    if (stopped)
+        crash_model_stop(w->run.found);
     uint64_t wanted = crash_model_digest(w->run.found), digest;
     int r = crash_model_do_parcel(w->p.parcel, &s);
     struct parcel_attr attr;
     if (r == 0 && parcel_find(w->p.parcel, crash_model_names[0], &attr) == 0 && attr.size == 0)
         r = crash_model_do_parcel(w->p.parcel, &s);
-    r = r < 0 ? r : crash_parcel_keep(&w->p);
+    r = r < 0 ? r : crash_parcel_keep(&w->p, stopped);
     crash_parcel_close(&w->p);
     r = r < 0 ? r : open_parcel(w);
     if (r < 0)
@@ -116,10 +141,14 @@ static bool holds(struct world *w, const struct crash_mark *at)
 {
     int r = open_parcel(w);
     bool good = r == 0 && crash_run_find(&w->run, w->p.parcel, at) >= 0;
+    bool claims = good && parcel_is_consistent(w->p.parcel);
     if (r < 0)
         crash_run_wrong(&w->run, "the parcel cannot be opened: %s", strerror(-r));
     else if (!good)
         crash_run_wrong(&w->run, "it is as it was at no moment since number %ld", at->acknowledged);
+    else if (claims &&
+             !crash_history_consistent(&w->run.history, at, crash_model_digest(w->run.found)))
+        good = crash_run_wrong(&w->run, "memory and disk are said to be of one moment");
     good = good && goes_on(w);
     crash_parcel_close(&w->p);
     return good;
@@ -128,7 +157,7 @@ static bool holds(struct world *w, const struct crash_mark *at)
 static void open_and_commit(struct world *w)
 {
     if (open_parcel(w) == 0)
-        (void)crash_parcel_commit(&w->p, true);
+        (void)crash_parcel_commit(&w->p, true, parcel_is_consistent(w->p.parcel));
     crash_parcel_close(&w->p);
 }
 

@@ -1,9 +1,9 @@
 # The site log and open parcels.
-check_PROGRAMS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
-	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile \
+check_PROGRAMS += tests/unit/test_site_log tests/unit/test_site_log_full tests/unit/test_parcel \
+	tests/unit/test_journal tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile \
 	tests/unit/test_segment tests/unit/test_group_commit
-UNIT_TESTS += tests/unit/test_site_log tests/unit/test_parcel tests/unit/test_journal \
-	tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile \
+UNIT_TESTS += tests/unit/test_site_log tests/unit/test_site_log_full tests/unit/test_parcel \
+	tests/unit/test_journal tests/unit/test_salvage tests/unit/test_leftover tests/unit/test_volatile \
 	tests/unit/test_segment tests/unit/test_group_commit
 
 log_fixture = tests/unit/log_fixture.c tests/unit/log_fixture.h
@@ -11,10 +11,13 @@ parcel_fixture = $(log_fixture) tests/unit/parcel_fixture.c tests/unit/parcel_fi
 	tests/unit/memory_store.c tests/unit/memory_store.h
 parcel_test_libs = libparcel.a libkeyring.a libstore.a libcodec.a libbase.a $(JANSSON_LIBS) \
 	$(ZSTD_LIBS) $(ZLIB_LIBS) $(CRYPTO_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_site_log_SOURCES = tests/unit/test_site_log.c
+seeded_log = tests/unit/seeded_log.c tests/unit/seeded_log.h
+tests_unit_test_site_log_SOURCES = tests/unit/test_site_log.c $(seeded_log)
 tests_unit_test_site_log_LDADD = $(parcel_test_libs)
-tests_unit_test_site_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_allocate -Wl,--wrap=io_unlink \
-	-Wl,--wrap=io_ftruncate
+tests_unit_test_site_log_full_SOURCES = tests/unit/test_site_log_full.c $(seeded_log)
+tests_unit_test_site_log_full_LDADD = $(parcel_test_libs)
+tests_unit_test_site_log_full_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=io_allocate \
+	-Wl,--wrap=io_unlink -Wl,--wrap=io_ftruncate
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c $(log_fixture)
 tests_unit_test_segment_LDADD = $(parcel_test_libs)
 tests_unit_test_segment_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=random_bytes

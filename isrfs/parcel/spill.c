@@ -31,7 +31,8 @@ static void cleanup_spill(struct spill **s)
     spill_free(*s);
 }
 
-/* Without a name: whatever happens, nothing is left behind. */
+/* Without a name: what is in it goes with the process. A kill right here may leave an empty file.
+ */
 static int make_file(int dirfd)
 {
     uint8_t random[8];

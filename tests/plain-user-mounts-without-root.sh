@@ -20,6 +20,7 @@ fi
 . "$abs_top_srcdir/tests/functions.sh"
 requires fusermount3 fuse3
 requires jq
+[ -e /etc/mtab ] || skip 'there is no /etc/mtab, without which fusermount3 mounts nothing'
 [ -u "$(readlink -f "$(command -v fusermount3)")" ] || skip 'fusermount3 is not setuid'
 
 # The user's own folder, on a path that the user may walk, with the programs as they lie when installed.
